@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Timings vary on a busy machine, so no deadline; in CI the same examples every time, so a failure there can be repeated.
+# Timings vary on a busy machine, so no deadline; CI draws the same examples every time, so a failure repeats.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
@@ -37,9 +37,7 @@ def framework_data() -> Path:
     """The folder with the public frameworks' own data; the test skips where it is absent."""
     folder = Path(os.environ.get("BASTIDE_FRAMEWORK_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "frameworks").is_dir():
-        pytest.skip(
-            f"no framework data: {folder}/frameworks is not there (BASTIDE_FRAMEWORK_DATA names another folder)"
-        )
+        pytest.skip(f"no framework data in {folder}/frameworks (BASTIDE_FRAMEWORK_DATA names another folder)")
     return folder
 
 
