@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that can go wrong, drawn once.
+
+::
+
+    BastideError                       exit code 2: the input or the call is wrong
+    ├── InputError                     something that was read is wrong; carries diagnostics with positions
+    │   ├── PlanError                  a plan (bastide.yaml, OTM import)
+    │   ├── KnowledgeError             a threat, control, kind, attribute or framework file
+    │   └── StateError                 the side file with decisions about findings, or a baseline
+    ├── UsageError                     the call makes no sense (an option's value, a missing file)
+    └── LimitError                     a bound on size, depth or count was reached
+        └── IncompleteError            exit code 3: something had to be known and is not
+
+A diagnostic says what happened, where, and what to do next; `str(error)` is what a person should read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a file: `line` and `column` count from 1; 0 means unknown."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """`file:line:column`, leaving out what is unknown."""
+        parts = [self.file or "<input>"]
+        if self.line:
+            parts.append(str(self.line))
+            if self.column:
+                parts.append(str(self.column))
+        return ":".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong with an input, as a compiler would report it."""
+
+    message: str
+    """What is wrong."""
+    location: Location = Location()
+    """Where."""
+    source_line: str = ""
+    """The line itself, without its line break."""
+    hint: str = ""
+    """What was probably meant, or what to do next."""
+    length: int = 1
+    """How many characters to underline."""
+
+    def render(self) -> str:
+        """The message with its position, the line, a marker under the spot, and the hint."""
+        lines = [f"{self.location}: {self.message}"]
+        if self.source_line:
+            lines += self._excerpt()
+        if self.hint:
+            lines.append(f"  = {self.hint}")
+        return "\n".join(lines)
+
+    def _excerpt(self) -> list[str]:
+        gutter = str(self.location.line)
+        text = self.source_line.replace("\t", " ")
+        start = max(self.location.column - 1, 0)
+        # Very long lines are cut around the spot so that the message stays readable.
+        offset = max(0, start - 60)
+        shown = text[offset : offset + 120]
+        marker = " " * (start - offset) + "^" * max(1, min(self.length, len(shown) - (start - offset)))
+        return [f"  {gutter} | {shown}", f"  {' ' * len(gutter)} | {marker}"]
+
+
+class BastideError(Exception):
+    """Base of all errors that are meant for the person at the terminal."""
+
+    exit_code = 2
+
+
+class InputError(BastideError):
+    """An input is wrong; all that was found wrong with it is in `diagnostics`."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic | str) -> None:
+        if isinstance(diagnostics, str):
+            diagnostics = Diagnostic(diagnostics)
+        if isinstance(diagnostics, Diagnostic):
+            diagnostics = [diagnostics]
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__(self.render())
+
+    def render(self, limit: int = 100) -> str:
+        """All diagnostics in the order of their positions, at most `limit` of them in full."""
+        shown = [d.render() for d in self.diagnostics[:limit]]
+        if (more := len(self.diagnostics) - limit) > 0:
+            shown.append(f"... and {more} more")
+        return "\n".join(shown)
+
+
+class PlanError(InputError):
+    """A plan can't be used as it stands."""
+
+
+class KnowledgeError(InputError):
+    """A knowledge file (threat, control, kind, attribute, framework) is wrong."""
+
+
+class StateError(InputError):
+    """A file with decisions about findings, or a baseline, is wrong."""
+
+
+class UsageError(BastideError):
+    """The call makes no sense."""
+
+
+class LimitError(BastideError):
+    """A bound on size, depth or count was reached, so the input was not read to its end."""
+
+
+class IncompleteError(LimitError):
+    """The analysis could not be completed: something had to be known and is not."""
+
+    exit_code = 3
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A hint that names the closest of `choices`, or lists them when few and none is close; else ''."""
+    options = list(choices)
+    close = get_close_matches(word, options, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    if 0 < len(options) <= 12:
+        return "known: " + ", ".join(sorted(options))
+    return ""
