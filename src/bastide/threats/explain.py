@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns witnesses into findings that say why, where and what to do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bastide.catalog.model import Catalog, Control, Threat
+from bastide.catalog.pattern import All
+from bastide.errors import Location
+from bastide.plan.model import Component, Element, Fact, Flow, Source
+from bastide.threats.match import Witness, origin_levels
+from bastide.threats.model import ControlOption, ControlState, Finding, FindingState
+from bastide.threats.predicates import Index, Unknown, plain_id
+from bastide.threats.presence import Presence, element_type
+from bastide.threats.questions import Doubt
+from bastide.threats.rating import Rater
+from bastide.threats.shape import Shape
+
+MAX_REASONS = 24
+IN_PLACE = (ControlState.CLAIMED, ControlState.IMPLEMENTED, ControlState.VERIFIED)
+
+
+def finding_id(rule: str, sink: str) -> str:
+    """The stable id of a finding: it depends on the rule and the sink's element, on nothing else."""
+    return "B-" + hashlib.sha256(f"{rule}\0{sink}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """Explains witnesses on one plan."""
+
+    index: Index
+    catalog: Catalog
+    presence: Presence
+    rater: Rater
+
+    def finding(self, threat: Threat, witness: Witness, state: FindingState) -> Finding:
+        """The finding for a witness."""
+        options = self.options(threat, witness)
+        reducing = len({o.id for o in options if not o.breaks and o.state in IN_PLACE})
+        return Finding(
+            id=finding_id(threat.id, witness.sink),
+            rule=threat.id,
+            title=threat.title,
+            message=self.message(threat, witness),
+            rating=self.rater.rate(threat, witness, reducing),
+            state=state,
+            elements=witness.elements,
+            path=witness.path,
+            reasons=tuple(self.reasons(threat, witness))[:MAX_REASONS],
+            controls=options,
+            refs=threat.refs,
+            location=self._element(witness.sink).location,
+        )
+
+    def message(self, threat: Threat, witness: Witness) -> str:
+        """The rule's sentence with names put in; names are data and are never formatted again."""
+        text = threat.finding
+        for role, element in witness.elements.items():
+            text = text.replace("{" + role + "}", self._name(threat, role, self._element(element)))
+        return text
+
+    def _name(self, threat: Threat, role: str, element: Element) -> str:
+        """What to call an element in a role: for a store in which foreign content starts, those who write it."""
+        levels = origin_levels(threat.roles[role].where) if role in threat.roles else frozenset()
+        if not levels or not isinstance(element, Component):
+            return element.label
+        for asset in element.holds:
+            data = self.index.plan.data[asset]
+            if data.value("written-by") in levels:
+                return f"{data.value('written-by')} authors of {data.label}"
+        return element.label
+
+    def reasons(self, threat: Threat, witness: Witness) -> Iterator[str]:
+        """What the finding rests on: the facts that made each role fit, with their places."""
+        for role, spec in threat.roles.items():
+            element = self._element(witness.bound[role])
+            what = _what(element)
+            facts = self.index.facts_behind(spec.where, element)
+            said = dict.fromkeys(text for other, name in facts if (text := self._fact(other, name, element)))
+            detail = f": {'; '.join(said)}" if said else ""
+            yield f"{role} is `{element.id}`, {what}{detail} ({element.location})"
+
+    def options(self, threat: Threat, witness: Witness) -> tuple[ControlOption, ...]:
+        """The controls of the rule with the elements of the witness on which they are or could be; those that break it first."""
+        found: list[ControlOption] = []
+        for breaks, controls in ((True, threat.breaks), (False, threat.reduces)):
+            for control in controls:
+                places = tuple(self.places(threat, witness, control, controls[control]))
+                states = [(e, self.presence.state(control, e)) for e in places]
+                there = [(e, s) for e, s in states if s in IN_PLACE]
+                # Where it stands already, or else the best place: the last one, nearest to the harm.
+                for element, state in there or states[-1:]:
+                    found.append(ControlOption(control, element, state, breaks, self.presence.by(control, element)))
+        return tuple(found)
+
+    def places(self, threat: Threat, witness: Witness, control: str, places: Iterable[str]) -> Iterator[str]:
+        """The elements of the witness at which a control of the rule works and can stand."""
+        known = self.catalog.controls.get(control)
+        for element in dict.fromkeys(placed_at(threat, witness, places)):
+            if known is None or can_stand(known, self._element(element), self.index):
+                yield element
+
+    def doubts(self, threat: Threat, witness: Witness, shape: Shape) -> Iterator[Doubt]:
+        """The unknown facts on a witness that holds only if they turn out badly."""
+        unknown: dict[Unknown, None] = {}
+        for role, wheres in shape.where.items():
+            element = self._element(witness.bound[role])
+            unknown |= dict.fromkeys(self.index.unknowns(All(wheres), element))
+        for edge, ids in witness.spans:
+            for id in ids[1:-1]:
+                element = self._element(id)
+                where = edge.where if isinstance(element, Flow) else edge.via
+                if where is not None:
+                    unknown |= dict.fromkeys(self.index.unknowns(where, element))
+        for control, places in threat.breaks.items():
+            for id in dict.fromkeys(placed_at(threat, witness, places)):
+                if self.presence.state(control, id) is ControlState.UNKNOWN:
+                    unknown |= dict.fromkeys(self.presence.unknowns(control, id))
+        if unknown:
+            finding = self.finding(threat, witness, FindingState.OPEN)
+            for one in unknown:
+                yield Doubt(one, finding, share=len(unknown))
+
+    def rating_doubts(self, threat: Threat, witness: Witness, finding: Finding) -> Iterator[Doubt]:
+        """Unknown facts that change only the rating."""
+        for one in dict.fromkeys(self.rater.asked(threat, witness)):
+            yield Doubt(one, finding, share=4, opens=False)
+
+    def _element(self, id: str) -> Element:
+        found = self.index.plan.element(id)
+        if found is None:  # ids of witnesses come from the plan
+            raise KeyError(id)
+        return found
+
+    def _fact(self, element: Element, name: str, role: Element) -> str:
+        fact: Fact | None = element.facts.get(name)
+        if fact is None or fact.value is None:
+            return ""
+        value = ", ".join(fact.value) if isinstance(fact.value, tuple) else str(fact.value).lower() if isinstance(fact.value, bool) else fact.value
+        owner = "" if element is role else f"`{plain_id(element.id)}` "
+        where = "" if fact.location == Location() else f" at {fact.location}"
+        source = "by default" if fact.source is Source.ASSUMED and not where else fact.source.value
+        return f"{owner}{name} {value} ({source}{where})"
+
+
+def placed_at(threat: Threat, witness: Witness, places: Iterable[str]) -> Iterator[str]:
+    """The elements of a witness that a rule's places mean."""
+    for place in places:
+        if place == "path":
+            yield from witness.path
+        elif place in witness.bound:
+            yield witness.bound[place]
+        else:
+            for edge, ids in witness.spans:
+                if place in edge.places:
+                    yield from ids[1:-1]
+            for number, leg in enumerate(threat.legs):
+                if leg.name == place and leg.kind == "flow":
+                    yield witness.bound[leg.role or f"#{number}"]
+
+
+def can_stand(control: Control, element: Element, index: Index) -> bool:
+    """Whether a control may be placed on an element."""
+    if not isinstance(element, Component):
+        return element_type(element) in control.on
+    kind = index.vocabulary.kinds.get(element.kind)
+    return kind is not None and any(kind.is_a(k) for k in control.on)
+
+
+def _what(element: Element) -> str:
+    if isinstance(element, Component):
+        return f"kind {element.kind}"
+    if isinstance(element, Flow):
+        return f"a flow from {element.source} to {element.target}"
+    return {"data": "a data asset", "identity": "an identity", "zone": "a zone"}[element_type(element)]
+
+

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds where a rule applies: for each sink one shortest witness.
+
+The roles of a rule form a tree that hangs from its sink, so a witness can be found from the leaves up: for every role the nodes that can play
+it, each with the cheapest way to complete everything below it (breadth-first over the content graph, all sources at once). That is linear in
+the size of the plan for each leg, however many paths there are. All legs of a role meet at the same element: AND within a rule, OR over paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bastide.catalog.model import Threat
+from bastide.catalog.pattern import Origin, Predicate
+from bastide.catalog.pattern import All as AllOf
+from bastide.plan.model import Element
+from bastide.threats.predicates import Index
+from bastide.threats.presence import Presence
+from bastide.threats.shape import Edge, Shape, shape_of
+
+Node = int | str
+"""A node of the content graph, or the id of a data asset, identity or zone."""
+Placed = frozenset[tuple[str, str]]
+"""Controls that are imagined to be in place: (control, element)."""
+
+
+class Mode(Enum):
+    """How unknown facts and controls count."""
+
+    CERTAIN = "unknown facts don't hold, controls of unknown state are in place"
+    POSSIBLE = "unknown facts hold, controls of unknown state are not in place"
+    BARE = "unknown facts don't hold, no control is in place"
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One way in which a rule applies."""
+
+    sink: str
+    elements: Mapping[str, str]
+    """Role (named ones only) -> element id."""
+    path: tuple[str, ...]
+    """Ids of components and flows, in order, without repeats."""
+    bound: Mapping[str, str]
+    """All roles, the unnamed flows of direct legs included."""
+    spans: tuple[tuple[Edge, tuple[str, ...]], ...]
+    """For each path leg: the ids on it, both ends included."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a search from some nodes found: distance and predecessor of each node that content can pass."""
+
+    cost: Mapping[int, int]
+    previous: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """For one node in a role: the cost of everything below, and for each branch the child's node and the nodes between."""
+
+    cost: int
+    branches: tuple[tuple[Edge, Node, tuple[int, ...]], ...] = ()
+
+
+_Table = dict[Node, _Choice]
+
+
+@dataclass(slots=True)
+class Matcher:
+    """Matches rules against one plan; searches that several rules share are done once."""
+
+    index: Index
+    presence: Presence
+    _shapes: dict[str, Shape] = field(default_factory=dict)
+    _allowed: dict[object, bytearray] = field(default_factory=dict)
+    _reaches: dict[object, _Reach] = field(default_factory=dict)
+    _roles: dict[object, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+
+    def shape(self, threat: Threat) -> Shape:
+        """The tree of a rule."""
+        if threat.id not in self._shapes:
+            self._shapes[threat.id] = shape_of(threat)
+        return self._shapes[threat.id]
+
+    def can_match(self, threat: Threat) -> bool:
+        """Whether every role has a candidate at all."""
+        shape = self.shape(threat)
+        return all(any(self._satisfying(shape, role)) for role in shape.element)
+
+    def depends_on_unknowns(self, threat: Threat) -> bool:
+        """Whether facts or controls of unknown state, or controls in place, can make a difference between the modes."""
+        shape = self.shape(threat)
+        if any(self._satisfying(shape, role)[1] for role in shape.element):
+            return True
+        wheres = [p for edges in shape.children.values() for e in edges for p in (e.where, e.via) if p is not None]
+        if any(self._split(p)[1] for p in wheres):
+            return True
+        standings = [self.presence.standing(control) for control in threat.breaks]
+        return any(s.present or s.unknown for s in standings)
+
+    def match(self, threat: Threat, mode: Mode, placed: Placed = frozenset()) -> dict[str, Witness]:
+        """The sinks at which a rule applies, each with a shortest witness."""
+        run = _Run(self, self.shape(threat), mode, placed)
+        best: dict[str, tuple[int, Node]] = {}
+        table = run.table(threat.sink)
+        for node, choice in table.items():
+            element = run.element_of(threat.sink, node)
+            if element not in best or choice.cost < best[element][0]:
+                best[element] = (choice.cost, node)
+        return {element: run.witness(node) for element, (_, node) in best.items()}
+
+    # -- shared look-ups ----------------------------------------------------------------------------------------
+    def _satisfying(self, shape: Shape, role: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The elements for which a role's predicates are true, and for which they are unknown."""
+        key = (shape.element[role], shape.where[role])
+        if key not in self._roles:
+            true, unknown = set(), set()
+            where = AllOf(shape.where[role])
+            for element in self.index.candidates(shape.element[role], where):
+                truth = self.index.holds(where, element)
+                if truth:
+                    true.add(element.id)
+                elif truth is None:
+                    unknown.add(element.id)
+            self._roles[key] = (frozenset(true), frozenset(unknown))
+        return self._roles[key]
+
+    def _split(self, where: Predicate, element: str = "flow") -> tuple[frozenset[str], frozenset[str]]:
+        key = (element, where)
+        if key not in self._roles:
+            plan = self.index.plan
+            parts: Iterable[Element] = plan.flows.values() if element == "flow" else plan.components.values()
+            truths = [(e.id, self.index.holds(where, e)) for e in parts]
+            self._roles[key] = (frozenset(i for i, t in truths if t), frozenset(i for i, t in truths if t is None))
+        return self._roles[key]
+
+    def allowed(self, edge: Edge, mode: Mode, blocked: frozenset[str]) -> tuple[object, bytearray]:
+        """For each node whether content may pass it on a path leg."""
+        key = (edge.where, edge.via, mode if edge.where or edge.via else None, blocked)
+        if key not in self._allowed:
+            graph = self.index.graph
+            mask = bytearray(graph.transit)
+            for where, is_flow in ((edge.where, True), (edge.via, False)):
+                if where is not None:
+                    true, unknown = self._split(where, "flow" if is_flow else "component")
+                    fine = true | unknown if mode is Mode.POSSIBLE else true
+                    for node, element in enumerate(graph.element):
+                        if graph.is_flow[node] is is_flow and element not in fine:
+                            mask[node] = 0
+            for element in blocked:
+                for node in graph.nodes.get(element, ()):
+                    mask[node] = 0
+            self._allowed[key] = mask
+        return key, self._allowed[key]
+
+    def reach(self, starts: Mapping[int, int], forward: bool, key: object, mask: bytearray) -> _Reach:
+        """Breadth-first from all starts at once (each with a cost to begin with), over nodes that content may pass."""
+        cached = (forward, key, frozenset(starts.items()))
+        if cached not in self._reaches:
+            neighbours = self.index.graph.after if forward else self.index.graph.before
+            self._reaches[cached] = _search(starts, neighbours, mask)
+        return self._reaches[cached]
+
+
+def _search(starts: Mapping[int, int], neighbours: list[list[int]], mask: bytearray) -> _Reach:
+    cost = dict(starts)
+    previous: dict[int, int] = {}
+    waiting: dict[int, list[int]] = {}
+    for node, begin in starts.items():
+        waiting.setdefault(begin, []).append(node)
+    level = min(waiting, default=0)
+    while waiting:
+        for node in waiting.pop(level, ()):
+            if cost[node] != level:
+                continue
+            for other in neighbours[node]:
+                if mask[other] and cost.get(other, level + 2) > level + 1:
+                    cost[other] = level + 1
+                    previous[other] = node
+                    waiting.setdefault(level + 1, []).append(other)
+        level = level + 1 if level + 1 in waiting else min(waiting, default=0)
+    return _Reach(cost, previous)
+
+
+class _Run:
+    """One rule in one mode."""
+
+    def __init__(self, matcher: Matcher, shape: Shape, mode: Mode, placed: Placed) -> None:
+        self.matcher, self.shape, self.mode, self.placed = matcher, shape, mode, placed
+        self.graph = matcher.index.graph
+        self.tables: dict[str, _Table] = {}
+        self._blocked: dict[str, frozenset[str]] = {}
+
+    def table(self, role: str) -> _Table:
+        """The nodes that can play a role, each with the cheapest completion below it."""
+        if role not in self.tables:
+            found: _Table = {node: _Choice(0) for node in self._candidates(role)}
+            for edge in self.shape.children[role]:
+                if not found:
+                    break
+                found = self._extend(found, edge, self.table(edge.child))
+            self.tables[role] = found
+        return self.tables[role]
+
+    def element_of(self, role: str, node: Node) -> str:
+        """The element that a node belongs to; a flow that names its author stands for the component it leaves."""
+        if isinstance(node, str):
+            return node
+        if self.graph.is_flow[node] and self.shape.element[role] == "component":
+            return self.matcher.index.plan.flows[self.graph.element[node]].source
+        return self.graph.element[node]
+
+    # -- candidates ---------------------------------------------------------------------------------------------
+    def _candidates(self, role: str) -> Iterable[Node]:
+        true, unknown = self.matcher._satisfying(self.shape, role)
+        chosen = true | unknown if self.mode is Mode.POSSIBLE else true
+        for place in self.shape.aliases[role]:
+            chosen = chosen - self.blocked(place)
+        if self.shape.element[role] not in ("component", "flow"):
+            return sorted(chosen)
+        levels = frozenset().union(*(origin_levels(w) for w in self.shape.where[role]))
+        nodes: list[Node] = []
+        for element in sorted(chosen):
+            nodes += self._nodes(element, levels)
+        return nodes
+
+    def _nodes(self, element: str, levels: frozenset[str]) -> Iterable[int]:
+        """The nodes of an element; where a role asks for an origin, only those at which such content starts."""
+        if not levels:
+            return self.graph.nodes.get(element, ())
+        part = self.matcher.index.plan.components[element]
+        starts = self.matcher.index.origin_nodes(part)
+        return [n for n in starts if self.graph.origins.get(n) in levels]
+
+    def blocked(self, place: str) -> frozenset[str]:
+        """The elements that a control at this place of the rule takes out."""
+        if place not in self._blocked:
+            found: set[str] = set()
+            for control, places in self.shape.threat.breaks.items():
+                if place not in places:
+                    continue
+                found |= {element for name, element in self.placed if name == control}
+                if self.mode is not Mode.BARE:
+                    standing = self.matcher.presence.standing(control)
+                    found |= standing.present.keys()
+                    if self.mode is Mode.CERTAIN:
+                        found |= standing.unknown
+            self._blocked[place] = frozenset(found)
+        return self._blocked[place]
+
+    # -- branches -----------------------------------------------------------------------------------------------
+    def _extend(self, parents: _Table, edge: Edge, children: _Table) -> _Table:
+        if not children:
+            return {}
+        if edge.move == "path":
+            return self._along_paths(parents, edge, children)
+        found: _Table = {}
+        for node, choice in parents.items():
+            options = [(children[c].cost + 1, c) for c in self._neighbours(node, edge) if c in children]
+            if options:
+                cost, child = min(options, key=lambda option: option[0])
+                found[node] = _Choice(choice.cost + cost, (*choice.branches, (edge, child, ())))
+        return found
+
+    def _neighbours(self, node: Node, edge: Edge) -> Iterable[Node]:
+        """The nodes that the child role can have next to a node of the parent role."""
+        if edge.move == "step":
+            assert isinstance(node, int)  # noqa: S101 - steps join components and flows only
+            return self.graph.before[node] if edge.forward else self.graph.after[node]
+        return self._related(node, edge)
+
+    def _related(self, node: Node, edge: Edge) -> Iterable[Node]:
+        index, plan = self.matcher.index, self.matcher.index.plan
+        if isinstance(node, int):  # the parent is a component, the child is what it holds, runs as or lies in
+            component = plan.components[self.graph.element[node]]
+            if edge.move == "holds":
+                asset = self.graph.asset[node]
+                return (asset,) if asset in component.holds else () if asset else component.holds
+            if edge.move == "runs-as":
+                return (component.runs_as,) if component.runs_as else ()
+            return [zone.id for zone in plan.zone_chain(component.zone)]
+        table = {"holds": index.holders, "runs-as": index.users, "in": index.inside}[edge.move]
+        found: list[Node] = []
+        for other in table.get(node, ()):
+            nodes = self.graph.nodes[other.id]
+            found += [n for n in nodes if self.graph.asset[n] in ("", node)] if edge.move == "holds" else nodes
+        return found
+
+    def _along_paths(self, parents: _Table, edge: Edge, children: _Table) -> _Table:
+        blocked = frozenset().union(*(self.blocked(place) for place in edge.places))
+        key, mask = self.matcher.allowed(edge, self.mode, blocked)
+        flows = self.graph.is_flow
+        starts = {n: choice.cost for n, choice in children.items() if isinstance(n, int) and (mask[n] or not flows[n])}
+        reach = self.matcher.reach(starts, edge.forward, key, mask)
+        towards = self.graph.before if edge.forward else self.graph.after
+        found: _Table = {}
+        for node, choice in parents.items():
+            assert isinstance(node, int)  # noqa: S101 - path legs join components only
+            if node in starts:  # one part plays both roles: content that starts in a store is in the store
+                found[node] = _Choice(choice.cost + starts[node], (*choice.branches, (edge, node, ())))
+                continue
+            best = min((n for n in towards[node] if n in reach.cost), key=lambda n: reach.cost[n], default=None)
+            if best is None:
+                continue
+            trail = [best]
+            while trail[-1] in reach.previous:
+                trail.append(reach.previous[trail[-1]])
+            *between, child = trail  # from the parent's neighbour back to the child's node
+            cost = choice.cost + reach.cost[best] + 1
+            found[node] = _Choice(cost, (*choice.branches, (edge, child, tuple(between))))
+        return found
+
+    # -- witnesses ----------------------------------------------------------------------------------------------
+    def witness(self, node: Node) -> Witness:
+        """The witness that ends at a node of the sink."""
+        bound: dict[str, str] = {}
+        spans: list[tuple[Edge, tuple[str, ...]]] = []
+        path = self._walk(self.shape.threat.sink, node, bound, spans)
+        named = {role: element for role, element in bound.items() if not role.startswith("#")}
+        steps = dict.fromkeys(path)
+        return Witness(bound[self.shape.threat.sink], named, tuple(steps), bound, tuple(spans))
+
+    def _walk(self, role: str, node: Node, bound: dict[str, str], spans: list[tuple[Edge, tuple[str, ...]]]) -> list[str]:
+        """The ids of the witness below a role, in the order in which content moves."""
+        bound[role] = self.element_of(role, node)
+        own = self._ids(role, node)
+        before: list[str] = []
+        after: list[str] = []
+        for edge, child, between in self.tables[role][node].branches:
+            below = self._walk(edge.child, child, bound, spans)
+            middle = [self.graph.element[n] for n in between]
+            if edge.forward:
+                before += [*below, *reversed(middle)]
+            else:
+                after += [*middle, *below]
+            if edge.move == "path":
+                ends = self._ids(edge.child, child)
+                line = (*ends, *reversed(middle), *own) if edge.forward else (*own, *middle, *ends)
+                spans.append((edge, tuple(dict.fromkeys(line))))
+        return [*before, *own, *after]
+
+    def _ids(self, role: str, node: Node) -> list[str]:
+        """What a node adds to a path: nothing for data, identities and zones; component and flow for a flow that names its author."""
+        if isinstance(node, str):
+            return []
+        return list(dict.fromkeys((self.element_of(role, node), self.graph.element[node])))
+
+
+def origin_levels(where: Predicate) -> frozenset[str]:
+    """The trust levels for which a predicate asks at the origin of content; empty if it asks for none."""
+    if isinstance(where, Origin):
+        return where.levels
+    if isinstance(where, AllOf):
+        return frozenset().union(*(origin_levels(part) for part in where.parts))
+    return frozenset()
