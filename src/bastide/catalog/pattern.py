@@ -148,7 +148,7 @@ class _Reader:
 
     def _of_component(self, key: str, value: Node) -> Predicate:
         if key == "origin":
-            return Origin(_levels(value, TRUST_LEVELS, ordered=True, what="trust level"))
+            return Origin(frozenset(str(v) for v in _levels(value, TRUST_LEVELS, ordered=True, what="trust level")))
         words = tuple(_words(value))
         if key == "platform":
             return PlatformIs(words)

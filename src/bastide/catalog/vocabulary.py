@@ -23,15 +23,15 @@ def read_vocabulary(kinds: Sequence[tuple[str, Node]], attributes: Sequence[tupl
     found_kinds = {id: _kind(id, node, known) for id, (_, node) in known.items()}
     families = {name for kind in found_kinds.values() for name in kind.ancestors}
     found: dict[ElementType, dict[str, Attribute]] = {element: {} for element in get_args(ElementType)}
-    for element, root in attributes:
-        if element not in found:
-            root.problem(f"`{element}` is no part of a plan", "the file's name says which: component, flow, data, zone, identity")
+    for name_of_file, root in attributes:
+        element = next((e for e in found if e == name_of_file), None)
+        if element is None:
+            root.problem(f"`{name_of_file}` is no part of a plan", "the file's name says which: component, flow, data, zone, identity")
             continue
-        kind = cast(ElementType, element)
         for name, key_node, node in root.items():
-            if name in found[kind]:
+            if name in found[element]:
                 key_node.problem(f"attribute `{name}` is defined already")
-            found[kind][name] = _attribute(name, kind, node, families)
+            found[element][name] = _attribute(name, element, node, families)
     return Vocabulary(found_kinds, found)
 
 

@@ -13,7 +13,8 @@ from bastide.errors import Location
 from bastide.plan.model import Component, Element, Fact, Flow, Source
 from bastide.threats.match import Witness, origin_levels
 from bastide.threats.model import ControlOption, ControlState, Finding, FindingState
-from bastide.threats.predicates import Index, Unknown, plain_id
+from bastide.threats.lookups import plain_id
+from bastide.threats.predicates import Index, Unknown
 from bastide.threats.presence import Presence, element_type
 from bastide.threats.questions import Doubt
 from bastide.threats.rating import Rater
@@ -39,19 +40,17 @@ class Explainer:
 
     def finding(self, threat: Threat, witness: Witness, state: FindingState) -> Finding:
         """The finding for a witness."""
-        options = self.options(threat, witness)
-        reducing = len({o.id for o in options if not o.breaks and o.state in IN_PLACE})
         return Finding(
             id=finding_id(threat.id, witness.sink),
             rule=threat.id,
             title=threat.title,
             message=self.message(threat, witness),
-            rating=self.rater.rate(threat, witness, reducing),
+            rating=self.rater.rate(threat, witness, self._reducing(threat, witness)),
             state=state,
             elements=witness.elements,
             path=witness.path,
             reasons=tuple(self.reasons(threat, witness))[:MAX_REASONS],
-            controls=options,
+            controls=self.options(threat, witness),
             refs=threat.refs,
             location=self._element(witness.sink).location,
         )
@@ -121,20 +120,22 @@ class Explainer:
                 if self.presence.state(control, id) is ControlState.UNKNOWN:
                     unknown |= dict.fromkeys(self.presence.unknowns(control, id))
         if unknown:
-            finding = self.finding(threat, witness, FindingState.OPEN)
+            rating = self.rater.rate(threat, witness, self._reducing(threat, witness))
             for one in unknown:
-                yield Doubt(one, finding, share=len(unknown))
+                yield Doubt(one, finding_id(threat.id, witness.sink), threat.title, rating, share=len(unknown))
 
     def rating_doubts(self, threat: Threat, witness: Witness, finding: Finding) -> Iterator[Doubt]:
         """Unknown facts that change only the rating."""
         for one in dict.fromkeys(self.rater.asked(threat, witness)):
-            yield Doubt(one, finding, share=4, opens=False)
+            yield Doubt(one, finding.id, finding.title, finding.rating, share=4, opens=False)
+
+    def _reducing(self, threat: Threat, witness: Witness) -> int:
+        """How many reducing controls are in place on a witness."""
+        standing = ((places, self.presence.standing(control).present) for control, places in threat.reduces.items())
+        return sum(any(e in there for e in placed_at(threat, witness, places)) for places, there in standing if there)
 
     def _element(self, id: str) -> Element:
-        found = self.index.plan.element(id)
-        if found is None:  # ids of witnesses come from the plan
-            raise KeyError(id)
-        return found
+        return self.index.parts[id]
 
     def _fact(self, element: Element, name: str, role: Element) -> str:
         fact: Fact | None = element.facts.get(name)
@@ -168,7 +169,7 @@ def can_stand(control: Control, element: Element, index: Index) -> bool:
     if not isinstance(element, Component):
         return element_type(element) in control.on
     kind = index.vocabulary.kinds.get(element.kind)
-    return kind is not None and any(kind.is_a(k) for k in control.on)
+    return kind is not None and not kind.ancestors.isdisjoint(control.on)
 
 
 def _what(element: Element) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
 
 from bastide.catalog.model import Catalog, Threat
 from bastide.threats.explain import can_stand, placed_at
@@ -65,7 +67,7 @@ def options_of(catalog: Catalog, matcher: Matcher, threat: Threat, witness: Witn
     for control, places in threat.breaks.items():
         known = catalog.controls.get(control)
         for id in dict.fromkeys(placed_at(threat, witness, places)):
-            element = matcher.index.plan.element(id)
+            element = matcher.index.parts.get(id)
             if known is not None and element is not None and can_stand(known, element, matcher.index):
                 found.add((control, id))
     return frozenset(found)
@@ -108,28 +110,38 @@ def _solve(paths: list[frozenset[Option]], costs: Mapping[str, int]) -> tuple[fr
     """The cheapest set of options that hits every path, and whether it is proven cheapest."""
     if not paths:
         return frozenset(), True
-    import highspy  # noqa: PLC0415 - only an assessment with open findings needs the solver
-
     options = sorted({option for path in paths for option in path})
     column = {option: n for n, option in enumerate(options)}
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("random_seed", 0)
-    solver.setOptionValue("time_limit", SOLVER_SECONDS)
-    for option in options:
-        solver.addCol(float(costs.get(option[0], 3)), 0.0, 1.0, 0, [], [])
-        solver.changeColIntegrality(column[option], highspy.HighsVarType.kInteger)
-    for path in _minimal(paths):
-        solver.addRow(1.0, highspy.kHighsInf, len(path), sorted(column[o] for o in path), [1.0] * len(path))
+    solver = _solver([float(costs.get(control, 3)) for control, _ in options], [[column[o] for o in path] for path in _minimal(paths)])
     solver.run()
     values = solver.getSolution().col_value
-    optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    optimal = solver.modelStatusToString(solver.getModelStatus()) == "Optimal"
     chosen = frozenset(option for option in options if len(values) > column[option] and values[column[option]] > 0.5)
     if all(chosen & path for path in paths):
         return chosen, optimal
     # Out of time without a solution: take the cheapest option of each path, and say that nothing is proven.
     return frozenset(min(path, key=lambda o: (costs.get(o[0], 3), o)) for path in paths), False
+
+
+def _solver(costs: list[float], rows: list[list[int]]) -> Any:
+    """A solver for: choose columns of least cost so that every row has one."""
+    import highspy  # noqa: PLC0415 - only an assessment with open findings needs the solver
+
+    program = highspy.HighsLp()
+    program.num_col_, program.num_row_ = len(costs), len(rows)
+    program.col_cost_ = costs
+    program.col_lower_, program.col_upper_ = [0.0] * len(costs), [1.0] * len(costs)
+    program.row_lower_, program.row_upper_ = [1.0] * len(rows), [highspy.kHighsInf] * len(rows)
+    program.integrality_ = [highspy.HighsVarType.kInteger] * len(costs)
+    program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    program.a_matrix_.start_ = list(accumulate((len(row) for row in rows), initial=0))
+    program.a_matrix_.index_ = [column for row in rows for column in sorted(row)]
+    program.a_matrix_.value_ = [1.0] * sum(len(row) for row in rows)
+    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    for name, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("time_limit", SOLVER_SECONDS)):
+        solver.setOptionValue(name, value)
+    solver.passModel(program)
+    return solver
 
 
 def _minimal(paths: Iterable[frozenset[Option]]) -> list[frozenset[Option]]:

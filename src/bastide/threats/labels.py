@@ -22,7 +22,8 @@ def propagate(index: Index) -> dict[str, Label]:
 
 def _integrity(index: Index) -> dict[str, str]:
     """Per component the least trusted author whose content gets there; one search for each level, the least trusted first."""
-    graph, found = index.graph, {}
+    graph = index.graph
+    found: dict[str, str] = {}
     seen: set[int] = set()
     for level in TRUST_LEVELS:
         todo = [n for n, origin in graph.origins.items() if origin == level and n not in seen]
@@ -41,7 +42,8 @@ def _integrity(index: Index) -> dict[str, str]:
 
 def _confidentiality(index: Index) -> dict[str, str]:
     """Per component the highest class that gets there: over flows that carry such data, and over anything that mixers send."""
-    plan, found = index.plan, {}
+    plan = index.plan
+    found: dict[str, str] = {}
     mixers = {c.id for kind in MIXERS for c in index.by_kind.get(kind, ())}
     classes = index.vocabulary.attributes["data"]["class"].values
     for level in reversed(classes):

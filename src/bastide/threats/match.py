@@ -119,8 +119,9 @@ class Matcher:
         if key not in self._roles:
             true, unknown = set(), set()
             where = AllOf(shape.where[role])
+            program = self.index.program(where)
             for element in self.index.candidates(shape.element[role], where):
-                truth = self.index.holds(where, element)
+                truth = program(element)
                 if truth:
                     true.add(element.id)
                 elif truth is None:
@@ -133,7 +134,8 @@ class Matcher:
         if key not in self._roles:
             plan = self.index.plan
             parts: Iterable[Element] = plan.flows.values() if element == "flow" else plan.components.values()
-            truths = [(e.id, self.index.holds(where, e)) for e in parts]
+            program = self.index.program(where)
+            truths = [(e.id, program(e)) for e in parts]
             self._roles[key] = (frozenset(i for i, t in truths if t), frozenset(i for i, t in truths if t is None))
         return self._roles[key]
 

@@ -10,7 +10,7 @@ from bastide.catalog.model import Catalog, Control
 from bastide.catalog.pattern import Not, Predicate
 from bastide.errors import Diagnostic
 from bastide.plan.elements import SYSTEM
-from bastide.plan.model import Component, ControlClaim, Data, Element, Fact, Flow, Identity, Plan, Source, Zone
+from bastide.plan.model import Component, ControlClaim, Data, Element, Fact, Flow, Identity, Source, Zone
 from bastide.plan.vocabulary import ElementType
 from bastide.threats.model import ControlState
 from bastide.threats.predicates import Index, Unknown
@@ -76,7 +76,7 @@ class Presence:
 
     def unknowns(self, control: str, element: str) -> frozenset[Unknown]:
         """The facts that would tell whether the control is there."""
-        found, known = self.index.plan.element(element), self.catalog.controls.get(control)
+        found, known = self.index.parts.get(element), self.catalog.controls.get(control)
         if found is None or known is None:
             return frozenset()
         where = known.present_when.get(element_type(found))
@@ -84,7 +84,7 @@ class Presence:
 
     def denied(self, control: str, element: str) -> tuple[Element, str] | None:
         """The stated fact that rules out a control on an element, if there is one; assumptions rule out nothing."""
-        found, known = self.index.plan.element(element), self.catalog.controls.get(control)
+        found, known = self.index.parts.get(element), self.catalog.controls.get(control)
         where = known.present_when.get(element_type(found)) if known and found else None
         if found is None or where is None or self.index.holds(where, found) is not False:
             return None
@@ -111,8 +111,9 @@ class Presence:
 
     def _from_facts(self, control: Control, present: dict[str, ControlState], unknown: set[str]) -> None:
         for type_, where in control.present_when.items():
+            program = self.index.program(where)
             for element in self.index.candidates(type_, where):
-                truth = self.index.holds(where, element)
+                truth = program(element)
                 if truth is None:
                     unknown.add(element.id)
                 elif truth:

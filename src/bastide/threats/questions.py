@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bastide.plan.model import Component, Element
-from bastide.threats.model import Finding, Question
+from bastide.threats.model import Question, Rating
 from bastide.threats.predicates import Index, Unknown
 from bastide.threats.presence import element_type
 
@@ -18,7 +18,10 @@ class Doubt:
     """One unknown fact on which one finding hangs."""
 
     unknown: Unknown
-    finding: Finding
+    finding: str
+    """Id of the finding."""
+    title: str
+    rating: Rating
     share: int
     """How many unknown facts the finding hangs on together; the weight is divided by it."""
     opens: bool = True
@@ -35,11 +38,9 @@ def collect(doubts: Iterable[Doubt], index: Index) -> tuple[Question, ...]:
 
 
 def _question(unknown: Unknown, group: list[Doubt], index: Index) -> Question:
-    element = index.plan.element(unknown.element)
-    if element is None:  # unknown facts come from the plan
-        raise KeyError(unknown.element)
-    worst = max(group, key=lambda d: d.finding.rating.score).finding
-    opens = tuple(sorted({d.finding.id for d in group if d.opens}))
+    element = index.parts[unknown.element]
+    worst = max(group, key=lambda d: d.rating.score)
+    opens = tuple(sorted({d.finding for d in group if d.opens}))
     digest = hashlib.sha256(f"{unknown.element}\0{unknown.attribute}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return Question(
         id=f"Q-{digest}",
@@ -48,8 +49,8 @@ def _question(unknown: Unknown, group: list[Doubt], index: Index) -> Question:
         ask=f"{element.label}: {_ask(unknown.attribute, element, index)}",
         why=_why(worst, len(opens)),
         could_open=opens,
-        severity=worst.severity,
-        weight=max(1, round(sum(d.finding.rating.score / d.share for d in group))),
+        severity=worst.rating.severity,
+        weight=max(1, round(sum(d.rating.score / d.share for d in group))),
         location=element.location,
     )
 
@@ -60,8 +61,8 @@ def _ask(attribute: str, element: Element, index: Index) -> str:
     return known.ask if known and known.ask else f"what is `{attribute}`{kind}?"
 
 
-def _why(worst: Finding, opens: int) -> str:
+def _why(worst: Doubt, opens: int) -> str:
     if not opens:
-        return f"the rating of {worst.id} depends on it: {worst.title}"
+        return f"the rating of {worst.finding} depends on it: {worst.title}"
     more = f" and {opens - 1} more" if opens > 1 else ""
-    return f"a bad answer opens {worst.severity} “{worst.title}”{more}"
+    return f"a bad answer opens {worst.rating.severity} “{worst.title}”{more}"

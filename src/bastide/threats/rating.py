@@ -162,10 +162,7 @@ class Rater:
 
     # -- look-ups -----------------------------------------------------------------------------------------------
     def _element(self, witness: Witness, role: str) -> Element:
-        found = self.plan.element(witness.bound[role])
-        if found is None:  # a role is always bound to a part of the plan
-            raise KeyError(role)
-        return found
+        return self.index.parts[witness.bound[role]]
 
     def _roles(self, witness: Witness) -> list[Element]:
         return [self._element(witness, role) for role in witness.elements]

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan with what rules look up in it: neighbours, holders, users, inherited facts of zones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from bastide.catalog.pattern import Crosses, Related
+from bastide.plan.model import Component, Data, Element, Flow, Identity, Plan, Zone
+from bastide.plan.vocabulary import ElementType, Vocabulary
+from bastide.threats.graph import Graph, directions
+
+_VIEW = "\0"
+"""Separates a flow's id from the direction in the id of a one-way view of it."""
+
+
+@dataclass(slots=True)
+class Lookups:
+    """Built once for a plan, in one pass."""
+
+    plan: Plan
+    vocabulary: Vocabulary
+    graph: Graph
+    by_kind: dict[str, list[Component]] = field(default_factory=dict)
+    incoming: dict[str, list[Flow]] = field(default_factory=dict)
+    outgoing: dict[str, list[Flow]] = field(default_factory=dict)
+    holders: dict[str, list[Component]] = field(default_factory=dict)
+    users: dict[str, list[Component]] = field(default_factory=dict)
+    inside: dict[str, list[Component]] = field(default_factory=dict)
+    starts: dict[str, list[int]] = field(default_factory=dict)
+    """Component -> the nodes at which its content starts."""
+    parts: dict[str, Element] = field(default_factory=dict)
+    """Every part of the plan by id."""
+    two_way: dict[str, bool] = field(default_factory=dict)
+    """Flows whose content moves against the arrow; the value says whether also along it."""
+    zones: dict[str, Zone] = field(default_factory=dict)
+    """Zones with the facts that they inherit from the zones around them."""
+
+    def __post_init__(self) -> None:
+        """Builds the look-ups in one pass."""
+        plan = self.plan
+        self.parts = {**plan.components, **plan.flows, **plan.data, **plan.identities, **plan.zones}
+        for node in self.graph.origins:
+            element = self.parts[self.graph.element[node]]
+            owner = element.source if isinstance(element, Flow) else element.id
+            self.starts.setdefault(owner, []).append(node)
+        for id, zone in self.plan.zones.items():
+            chain = reversed(self.plan.zone_chain(id))
+            self.zones[id] = replace(zone, facts={name: fact for around in chain for name, fact in around.facts.items()})
+        stores = {c.id: c for c in self.plan.components.values() if self._passes(c) == "per-data"}
+        for component in self.plan.components.values():
+            kind = self.vocabulary.kinds.get(component.kind)
+            for name in kind.ancestors if kind else (component.kind,):
+                self.by_kind.setdefault(name, []).append(component)
+            for asset in component.holds:
+                self.holders.setdefault(asset, []).append(component)
+            if component.runs_as:
+                self.users.setdefault(component.runs_as, []).append(component)
+            for zone in self.plan.zone_chain(component.zone):
+                self.inside.setdefault(zone.id, []).append(component)
+        for flow in self.plan.flows.values():
+            for view in self._views(flow, *directions(flow, stores)):
+                self.outgoing.setdefault(view.source, []).append(view)
+                self.incoming.setdefault(view.target, []).append(view)
+
+    def _views(self, flow: Flow, along: bool, against: bool) -> Iterator[Flow]:
+        """A flow as seen in each direction in which content moves; `from` and `to` depend on it."""
+        if along and not against:
+            yield flow
+            return
+        self.two_way[flow.id] = along
+        if along:
+            yield replace(flow, id=f"{flow.id}{_VIEW}along")
+        yield replace(flow, id=f"{flow.id}{_VIEW}against", source=flow.target, target=flow.source)
+
+    def _passes(self, component: Component) -> str:
+        kind = self.vocabulary.kinds.get(component.kind)
+        return kind.passes if kind else "blend"
+
+    def elements(self, element: ElementType) -> Iterable[Element]:
+        """All parts of a type."""
+        groups: dict[ElementType, Iterable[Element]] = {
+            "component": self.plan.components.values(), "flow": self.plan.flows.values(), "data": self.plan.data.values(),
+            "identity": self.plan.identities.values(), "zone": self.zones.values(),
+        }  # fmt: skip
+        return groups[element]
+
+    def origin_nodes(self, element: Element) -> Sequence[int]:
+        """The nodes at which content of a component starts: its own, and flows out of it that name an author."""
+        return self.starts.get(element.id, ())
+
+    def may_have(self, attribute: str, element: Element) -> bool:
+        """Whether the element's kind knows the attribute; if not, asking for it makes no sense."""
+        if not isinstance(element, Component):
+            return True
+        kind = self.vocabulary.kinds.get(element.kind)
+        known = self.vocabulary.attributes["component"].get(attribute)
+        return kind is not None and known is not None and known.applies_to(kind)
+
+    def crosses(self, where: Crosses, element: Element) -> bool:
+        """Whether a flow crosses zones in the wanted direction."""
+        if not isinstance(element, Flow):
+            return False
+        source, target = self.plan.components[element.source], self.plan.components[element.target]
+        if where.direction == "any":
+            return (source.zone != target.zone) is where.value
+        inwards = where.direction == "from-outside"
+        ways = [(source, target)] if self.two_way.get(element.id, True) else []
+        if element.id in self.two_way:
+            ways.append((target, source))
+        crossed = any(self._trusts_less(*(way if inwards else reversed(way))) for way in ways)
+        return crossed is where.value
+
+    def _trusts_less(self, outer: Component, inner: Component) -> bool:
+        """Whether the first lies in a zone with less trust than the second; False where that isn't known."""
+        levels = self.vocabulary.attributes["zone"]["trust"].values
+        one, two = self.zone_trust(outer), self.zone_trust(inner)
+        return one is not None and two is not None and levels.index(one) < levels.index(two)
+
+    def zone_trust(self, component: Component) -> str | None:
+        """The trust of the zone that a component is in, or None if it is unknown."""
+        zone = self.zones.get(component.zone or "")
+        value = zone.value("trust") if zone else None
+        return value if isinstance(value, str) else None
+
+    def related(self, where: Related, element: Element) -> Iterator[Element]:
+        """The elements that a relation leads to."""
+        plan = self.plan
+        match where.relation, element:
+            case "holds", Component():
+                yield from (plan.data[d] for d in element.holds)
+            case "handles", Component():
+                flows = (*self.incoming.get(element.id, ()), *self.outgoing.get(element.id, ()))
+                assets = dict.fromkeys((*element.holds, *(d for f in flows for d in f.data)))
+                yield from (plan.data[d] for d in assets)
+            case "zone", Component():
+                if element.zone in self.zones:
+                    yield self.zones[element.zone]
+            case "runs-as", Component():
+                if element.runs_as:
+                    yield plan.identities[element.runs_as]
+            case "incoming", Component():
+                yield from self.incoming.get(element.id, ())
+            case "outgoing", Component():
+                yield from self.outgoing.get(element.id, ())
+            case ("from" | "to") as end, Flow():
+                yield from (plan.components[c] for c in self._ends(element, end))
+            case "data", Flow():
+                yield from (plan.data[d] for d in element.data)
+            case "held-by", Data():
+                yield from self.holders.get(element.id, ())
+            case "used-by", Identity():
+                yield from self.users.get(element.id, ())
+            case "around", Zone():
+                yield from self.inside.get(element.id, ())
+            case _:
+                return
+
+    def _ends(self, flow: Flow, end: str) -> tuple[str, ...]:
+        """Where content of a flow comes from or goes to; both ends for a flow as a whole that goes both ways."""
+        along = (flow.source,) if end == "from" else (flow.target,)
+        if flow.id not in self.two_way:
+            return along
+        against = (flow.target,) if end == "from" else (flow.source,)
+        return (*along, *against) if self.two_way[flow.id] else against
+
+
+def plain_id(id: str) -> str:
+    """The id of an element, also for a one-way view of a flow."""
+    return id.partition(_VIEW)[0]
