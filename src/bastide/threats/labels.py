@@ -24,7 +24,9 @@ def _integrity(index: Index) -> dict[str, str]:
     """Per component the least trusted author whose content gets there; one search for each level, the least trusted first."""
     graph = index.graph
     found: dict[str, str] = {}
-    seen: set[int] = set()
+    # Weights shape how a model behaves, but nobody reads them as content.
+    weights = {f.id for f in index.plan.flows.values() if f.value("as") == "model"}
+    seen = {n for n, element in enumerate(graph.element) if element in weights}
     for level in TRUST_LEVELS:
         todo = [n for n, origin in graph.origins.items() if origin == level and n not in seen]
         seen.update(todo)
