@@ -65,13 +65,18 @@ class Explainer:
     def _name(self, threat: Threat, role: str, element: Element) -> str:
         """What to call an element in a role: for a store in which foreign content starts, those who write it."""
         levels = origin_levels(threat.roles[role].where) if role in threat.roles else frozenset()
-        if not levels or not isinstance(element, Component):
+        if not levels or not isinstance(element, Component) or self._writes(element):
             return element.label
         for asset in element.holds:
             data = self.index.plan.data[asset]
             if data.value("written-by") in levels:
                 return f"{data.value('written-by')} authors of {data.label}"
         return element.label
+
+    def _writes(self, component: Component) -> bool:
+        """Whether the component is an author itself, not a store of what others wrote."""
+        kind = self.index.vocabulary.kinds.get(component.kind)
+        return component.value("trust") is not None or (kind is not None and kind.origin is not None)
 
     def reasons(self, threat: Threat, witness: Witness) -> Iterator[str]:
         """What the finding rests on: the facts that made each role fit, with their places."""
