@@ -25,9 +25,9 @@ def canonical(plan: Plan) -> dict[str, Any]:
         "components": {k: _component(v) for k, v in plan.components.items()},
         "flows": [_flow(v) for v in plan.flows.values()],
         "controls": [_claim(c) for c in plan.claims],
-        **plan.extensions,
     }
-    return {key: value for key, value in found.items() if value not in ("", None, {}, [])}
+    found = {key: value for key, value in found.items() if value not in ("", None, {}, [])}
+    return {**found, **plan.extensions}
 
 
 def canonical_bytes(plan: Plan) -> bytes:
@@ -48,8 +48,9 @@ def _fact(fact: Fact) -> Any:
     value: Any = "unknown" if fact.value is None else list(fact.value) if isinstance(fact.value, tuple) else fact.value
     if fact.source is Source.DECLARED and not fact.evidence:
         return value
-    long = {"value": value, "source": fact.source.value, "evidence": fact.evidence}
-    return {key: part for key, part in long.items() if part != ""}
+    # The value stays even when it is an empty text: a fact without one can't be read back.
+    long = {"value": value, "source": fact.source.value}
+    return {**long, "evidence": fact.evidence} if fact.evidence else long
 
 
 def _component(c: Component) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _zone(z: Zone) -> dict[str, Any]:
 
 
 def _identity(i: Identity) -> dict[str, Any]:
-    grants = [{"on": g.on, "actions": list(g.actions)} for g in i.grants]
+    grants = [{"on": g.on, "actions": list(g.actions), **g.extensions} for g in i.grants]
     return _common(i, owner=i.owner, grants=grants)
 
 
@@ -81,4 +82,4 @@ def _claim(c: ControlClaim) -> dict[str, Any]:
     body = {key: value for key, value in own.items() if value}
     if c.source is not Source.DECLARED:
         body["source"] = c.source.value
-    return {c.control: body}
+    return {c.control: {**body, **c.extensions}}

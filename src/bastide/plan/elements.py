@@ -29,10 +29,15 @@ SYSTEM = "system"
 """What a claim stands on when it holds for every element."""
 
 
+def is_identifier(word: str) -> bool:
+    """Whether the word can be the id of a part."""
+    return _ID.match(word) is not None
+
+
 def identifier(node: Node, what: str) -> str:
     """The id that a node holds; a problem if it isn't one."""
     word = "" if node.is_map or node.is_list else key_text(node)
-    if not _ID.match(word):
+    if not is_identifier(word):
         node.problem(f"{what} can't be {node.describe()}", "use lower-case letters, digits, `-`, `_` and `.`, such as `order-db`")
     return word
 
@@ -267,13 +272,14 @@ class Builder:
         found = []
         for item in node.value:
             for name, key, _ in item.items():
-                if name not in ("on", "actions"):
+                if name not in ("on", "actions") and not name.startswith("x-"):
                     key.problem(f"unknown key `{name}` in a grant", did_you_mean(name, ("on", "actions")))
             on = self._reference(item.get("on"), "element")
             if on is None:
                 item.problem("a grant needs `on:`", "such as `{on: kb, actions: [read]}`")
             else:
-                found.append(Grant(on, tuple(w for w, _ in words(item.get("actions"), "an action")), item.location))
+                actions = tuple(w for w, _ in words(item.get("actions"), "an action"))
+                found.append(Grant(on, actions, item.location, extensions(item)))
         return tuple(found)
 
     def _flow(self, key: Node, node: Node, source: str, arrow: str, target: str, single: bool) -> Flow | None:
@@ -313,4 +319,5 @@ class Builder:
             source=facts.source(node.get("source")) if node.is_map else Source.DECLARED,
             evidence=text(node.get("evidence")),
             location=key.location,
+            extensions=extensions(node),
         )

@@ -157,7 +157,8 @@ def _header(root: Node) -> dict[str, Any]:
         "id": identifier,
         "name": elements.text(root.get("name")),
         "purpose": elements.text(root.get("purpose")),
-        "owner": owner.plain_data() if owner is not None else None,
+        # Nothing, an empty text and an empty mapping all say that no owner is named.
+        "owner": (owner.plain_data() or None) if owner is not None else None,
         "exposure": exposure,
         "extensions": elements.extensions(root),
     }

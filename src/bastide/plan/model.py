@@ -120,6 +120,7 @@ class Grant:
     on: str
     actions: tuple[str, ...]
     location: Location = Location()
+    extensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,7 @@ class ControlClaim:
     source: Source = Source.DECLARED
     evidence: str = ""
     location: Location = Location()
+    extensions: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ class Node:
     """For mappings: the node of each key."""
     weight: int = 1
     """Number of nodes in it, aliases expanded."""
+    written: str = ""
+    """Of a scalar: the characters that stand in the file, so that the name `1.10` doesn't become `1.1`."""
 
     @property
     def location(self) -> Location:
@@ -235,7 +238,8 @@ class _Builder:
         self._no_tag(event)
         plain = event.style is None or event.style == ""
         length = max(1, event.end_mark.index - mark.index) if event.end_mark.line == mark.line else 1
-        node = Node(_resolve(text) if plain else text, mark.line + 1, mark.column + 1, self.document, length, plain)
+        value = plain_scalar(text) if plain else text
+        node = Node(value, mark.line + 1, mark.column + 1, self.document, length, plain, written=text)
         if event.anchor:
             self.anchors[event.anchor] = node
         return node
@@ -299,6 +303,8 @@ def key_text(key: Node) -> str:
     """A key as it was written (YAML reads `1` or `true` as other types)."""
     if isinstance(key.value, bool):
         return "true" if key.value else "false"
+    if isinstance(key.value, (int, float)):
+        return key.written or str(key.value)
     return "" if key.value is None else str(key.value)
 
 
@@ -313,7 +319,8 @@ def _merge(merged: Node, values: dict[str, Node], keys: dict[str, Node]) -> None
                 values[name], keys[name] = value, key
 
 
-def _resolve(text: str) -> Scalar:
+def plain_scalar(text: str) -> Scalar:
+    """What an unquoted scalar means, by the core rules of YAML 1.2."""
     if text in _WORDS:
         return _WORDS[text]
     first = text[0]
@@ -321,5 +328,6 @@ def _resolve(text: str) -> Scalar:
         if _INTEGER.match(text):
             return int(text)
         if _FLOAT.match(text):
-            return float(text)
+            # What is too large for a float stays text: infinity couldn't be saved.
+            return number if isfinite(number := float(text)) else text
     return text
