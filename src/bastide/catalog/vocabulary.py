@@ -13,7 +13,7 @@ from bastide.plan.vocabulary import TRUST_LEVELS, Attribute, AttributeType, Elem
 from bastide.plan.yamlfile import Node, key_text
 
 _KIND_KEYS = ("title", "means", "is", "passes", "origin", "draw", "defaults", "cosai")
-_ATTRIBUTE_KEYS = ("type", "values", "ordered", "on", "unset", "implied-by", "means", "ask")
+_ATTRIBUTE_KEYS = ("type", "values", "ordered", "on", "unset", "implied-by", "from-zone", "means", "ask")
 SHAPES = ("person", "screen", "box", "agent", "model", "shield", "document", "store", "queue", "tool", "gear", "vault", "cloud")
 
 
@@ -91,6 +91,7 @@ def _attribute(name: str, element: ElementType, node: Node, families: set[str]) 
         on=on,
         unset=_unset(unset),
         implied_by=_implied(implied) if implied is not None else {},
+        from_zone=(node.get("from-zone") or node).value is True,
     )
 
 

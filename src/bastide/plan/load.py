@@ -12,7 +12,7 @@ from typing import Any
 from bastide.errors import Diagnostic, PlanError, did_you_mean
 from bastide.plan import elements
 from bastide.plan.canonical import canonical_bytes
-from bastide.plan.model import Plan
+from bastide.plan.model import Component, Plan, Source
 from bastide.plan.vocabulary import Vocabulary
 from bastide.plan.yamlfile import Document, Node, parse, read_text
 
@@ -75,9 +75,28 @@ def _load(root: Node, vocabulary: Vocabulary, path: Path | None) -> Plan:
     builder.check_references(plan)
     if problems := sources.problems():
         raise PlanError(problems)
+    plan = replace(plan, components=_inherit(plan, vocabulary))
     if builder.count > MAX_ELEMENTS:
         raise PlanError(Diagnostic(f"has more than {MAX_ELEMENTS} elements", root.location))
     return with_digest(plan)
+
+
+def _inherit(plan: Plan, vocabulary: Vocabulary) -> dict[str, Component]:
+    """The components, with what they take from their zones."""
+    inherited = [a for a in vocabulary.attributes["component"].values() if a.from_zone]
+    found = dict(plan.components)
+    for component in plan.components.values():
+        kind = vocabulary.kinds[component.kind]
+        facts = dict(component.facts)
+        for attribute in inherited:
+            if attribute.name not in facts and attribute.applies_to(kind):
+                zones = (z.facts.get(attribute.name) for z in plan.zone_chain(component.zone))
+                fact = next((f for f in zones if f and f.known), None)
+                if fact is not None:
+                    facts[attribute.name] = replace(fact, source=Source.ASSUMED)
+        if len(facts) > len(component.facts):
+            found[component.id] = replace(component, facts=facts)
+    return found
 
 
 def with_digest(plan: Plan) -> Plan:

@@ -14,7 +14,7 @@ from bastide.plan.model import Value
 
 ElementType = Literal["component", "flow", "data", "zone", "identity"]
 AttributeType = Literal["choice", "boolean", "list", "text"]
-Passes = Literal["blend", "per-data", "none"]
+Passes = Literal["blend", "reply", "per-data", "none"]
 
 TRUST_LEVELS: tuple[str, ...] = ("public", "third-party", "user", "developer", "system")
 """Who wrote some content, from least to most trusted."""
@@ -40,6 +40,8 @@ class Attribute:
     """What holds when the plan is silent; None: unknown."""
     implied_by: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """Other attribute -> its value -> the value that this one then has."""
+    from_zone: bool = False
+    """Whether a component about which the plan is silent takes the value from its zone."""
 
     def applies_to(self, kind: Kind) -> bool:
         """Whether a component of this kind may have the attribute."""
@@ -54,7 +56,7 @@ class Kind:
     title: str
     means: str
     passes: Passes = "blend"
-    """How content travels through it: any input shapes any output; stored data comes out as what it went in; not at all."""
+    """How content travels through it: any input shapes any output; answers go to who asked; stored data comes out as what it went in; not at all."""
     origin: str | None = None
     """Who writes content that starts here by definition of the kind; None: no content starts here."""
     draw: str = "box"

@@ -4,6 +4,9 @@
 Nodes are numbers. A component is one node, but a store has one node for each data asset, because what went in as asset A comes out only
 where A comes out. A flow is a node of its own for each direction, so that conditions and controls on flows work like those
 on components. Content moves along edges; at nodes without transit it ends, unless an attack names them as a step.
+
+Components that answer calls of several callers (a gateway, a model, a tool) have two nodes, so that what one caller sends doesn't come out in
+the answer to another: calls enter one and go on only to what the component calls itself; answers and deliveries enter the other and go everywhere.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ class Graph:
     before: list[list[int]] = field(default_factory=list)
     nodes: dict[str, list[int]] = field(default_factory=dict)
     """Element id -> its nodes."""
+    calls: dict[int, int] = field(default_factory=dict)
+    """Of components that answer calls: the node for all other content -> the node that calls enter."""
+    main: list[int] = field(default_factory=list)
+    """Node -> the node that stands for it in attacks: itself, but for nodes that calls enter."""
     origins: dict[int, str] = field(default_factory=dict)
     """Node at which content starts -> the least trusted party who can write it."""
 
@@ -49,6 +56,7 @@ class Graph:
         self.transit.append(transit)
         self.after.append([])
         self.before.append([])
+        self.main.append(node)
         self.nodes.setdefault(element, []).append(node)
         return node
 
@@ -70,7 +78,10 @@ def build_graph(plan: Plan, vocabulary: Vocabulary) -> Graph:
         passes = _passes(component, vocabulary)
         assets = stores.get(component.id)
         if assets is None:
-            graph.add(component.id, transit=passes == "blend")
+            own = graph.add(component.id, transit=passes != "none")
+            if passes == "reply":
+                graph.calls[own] = graph.add(component.id)
+                graph.main[graph.calls[own]] = own
         else:
             for asset in assets:
                 graph.add(component.id, asset)
@@ -112,9 +123,10 @@ def _add_flow(graph: Graph, plan: Plan, flow: Flow, stores: Mapping[str, list[st
         if not wanted:
             continue
         node = graph.add(flow.id, is_flow=True)
-        for start in _leaving(graph, plan, source, flow, back):
+        for start in _leaving(graph, plan, source, flow, stores, back):
             graph.link(start, node)
-        for end in _entering(graph, target, flow, stores):
+        is_call = along and against and not back
+        for end in _entering(graph, target, flow, stores, is_call):
             graph.link(node, end)
 
 
@@ -123,10 +135,10 @@ def _only_reads(flow: Flow, stores: Mapping[str, list[str]]) -> bool:
     return flow.value("verb") in READING and not flow.both_ways and flow.target in stores
 
 
-def _leaving(graph: Graph, plan: Plan, source: str, flow: Flow, back: bool) -> Iterable[int]:
+def _leaving(graph: Graph, plan: Plan, source: str, flow: Flow, stores: Mapping[str, list[str]], back: bool) -> Iterable[int]:
     """The nodes of a component whose content goes out with the flow."""
-    nodes = [n for n in graph.nodes[source] if graph.asset[n] != ASKED]
-    if len(nodes) == 1 or not flow.data:
+    nodes = [n for n in graph.nodes[source] if graph.asset[n] != ASKED and not (back and graph.main[n] != n)]
+    if not flow.data or len(nodes) == 1 or source not in stores:
         return nodes
     labelled = [n for n in nodes if graph.asset[n] in flow.data]
     held = set(plan.components[source].holds)
@@ -136,11 +148,11 @@ def _leaving(graph: Graph, plan: Plan, source: str, flow: Flow, back: bool) -> I
     return labelled
 
 
-def _entering(graph: Graph, target: str, flow: Flow, stores: Mapping[str, list[str]]) -> Iterable[int]:
+def _entering(graph: Graph, target: str, flow: Flow, stores: Mapping[str, list[str]], is_call: bool) -> Iterable[int]:
     """The nodes of a component that the flow's content reaches."""
     nodes = graph.nodes[target]
     if target not in stores:
-        return nodes
+        return [n for n in nodes if (graph.main[n] != n) is is_call] if len(nodes) > 1 else nodes
     if target == flow.target and _only_reads(flow, stores):
         return nodes[-1:]
     nodes = nodes[:-1]
@@ -156,7 +168,7 @@ def _add_origins(graph: Graph, plan: Plan, vocabulary: Vocabulary) -> None:
         stated = component.value("trust")
         trust = stated if isinstance(stated, str) else (kind.origin if kind else None)
         for node in graph.nodes[component.id]:
-            if graph.asset[node] == ASKED:
+            if graph.asset[node] == ASKED or graph.main[node] != node:
                 continue
             data = plan.data.get(graph.asset[node])
             written = data.value("written-by") if data is not None and data.id in component.holds else None

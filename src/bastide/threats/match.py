@@ -232,7 +232,7 @@ class _Run:
     def _nodes(self, element: str, levels: frozenset[str]) -> Iterable[int]:
         """The nodes of an element; where a role asks for an origin, only those at which such content starts."""
         if not levels:
-            return self.graph.nodes.get(element, ())
+            return [n for n in self.graph.nodes.get(element, ()) if self.graph.main[n] == n]
         part = self.matcher.index.plan.components[element]
         starts = self.matcher.index.origin_nodes(part)
         return [n for n in starts if self.graph.origins.get(n) in levels]
@@ -271,8 +271,13 @@ class _Run:
         """The nodes that the child role can have next to a node of the parent role."""
         if edge.move == "step":
             assert isinstance(node, int)  # noqa: S101 - steps join components and flows only
-            return self.graph.before[node] if edge.forward else self.graph.after[node]
+            return self._arrivals(node) if edge.forward else [self.graph.main[n] for n in self.graph.after[node]]
         return self._related(node, edge)
+
+    def _arrivals(self, node: int) -> list[int]:
+        """The nodes from which content comes to a node, or calls to its component."""
+        call = self.graph.calls.get(node)
+        return self.graph.before[node] if call is None else [*self.graph.before[node], *self.graph.before[call]]
 
     def _related(self, node: Node, edge: Edge) -> Iterable[Node]:
         index, plan = self.matcher.index, self.matcher.index.plan
@@ -296,15 +301,17 @@ class _Run:
         key, mask = self.matcher.allowed(edge, self.mode, blocked)
         flows = self.graph.is_flow
         starts = {n: choice.cost for n, choice in children.items() if isinstance(n, int) and (mask[n] or not flows[n])}
+        if not edge.forward:
+            starts |= {self.graph.calls[n]: cost for n, cost in starts.items() if n in self.graph.calls}
         reach = self.matcher.reach(starts, edge.forward, key, mask)
-        towards = self.graph.before if edge.forward else self.graph.after
         found: _Table = {}
         for node, choice in parents.items():
             assert isinstance(node, int)  # noqa: S101 - path legs join components only
             if node in starts:  # one part plays both roles: content that starts in a store is in the store
                 found[node] = _Choice(choice.cost + starts[node], (*choice.branches, (edge, node, ())))
                 continue
-            best = min((n for n in towards[node] if n in reach.cost), key=lambda n: reach.cost[n], default=None)
+            towards = self._arrivals(node) if edge.forward else self.graph.after[node]
+            best = min((n for n in towards if n in reach.cost), key=lambda n: reach.cost[n], default=None)
             if best is None:
                 continue
             trail = [best]
@@ -312,7 +319,7 @@ class _Run:
                 trail.append(reach.previous[trail[-1]])
             *between, child = trail  # from the parent's neighbour back to the child's node
             cost = choice.cost + reach.cost[best] + 1
-            found[node] = _Choice(cost, (*choice.branches, (edge, child, tuple(between))))
+            found[node] = _Choice(cost, (*choice.branches, (edge, self.graph.main[child], tuple(between))))
         return found
 
     # -- witnesses ----------------------------------------------------------------------------------------------
