@@ -25,6 +25,7 @@ STRUCTURE: Mapping[ElementType, frozenset[str]] = {
     "identity": _COMMON | {"owner", "grants"},
 }
 """The keys of each part that are structure; every other key is an attribute."""
+MAX_ZONE_DEPTH = 50
 SYSTEM = "system"
 """What a claim stands on when it holds for every element."""
 
@@ -181,9 +182,19 @@ class Builder:
                 what = {"zones": "zone", "identities": "identity", "data": "data asset", "components": "component"}.get(reference.group, "element")
                 hint = did_you_mean(reference.id, known) or f"define it under `{reference.group}:`"
                 reference.node.problem(f"there is no {what} `{reference.id[:80]}`", hint)
+        self._check_nesting(plan)
+
+    def _check_nesting(self, plan: Plan) -> None:
+        """Reports zones that contain themselves or nest too deep; looks no further than the bound from each."""
         for id, zone in plan.zones.items():
-            if zone.parent == id or id in {z.id for z in plan.zone_chain(zone.parent)}:
+            around, parent = 0, zone.parent
+            while parent is not None and parent != id and around < MAX_ZONE_DEPTH:
+                parent = plan.zones[parent].parent if parent in plan.zones else None
+                around += 1
+            if parent == id:
                 self._zone_nodes[id].problem(f"zone `{id}` lies in itself", "take out one `in:` of the circle")
+            elif parent is not None:
+                self._zone_nodes[id].problem(f"zone `{id}` lies in more than {MAX_ZONE_DEPTH} others")
 
     # -- pieces -------------------------------------------------------------------------------------------------
     def _named(self, sections: Iterable[Node], what: str, shorthand: str = "") -> Iterator[tuple[str, Node, Node]]:
