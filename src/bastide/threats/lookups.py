@@ -90,13 +90,10 @@ class Lookups:
         """The nodes at which content of a component starts: its own, and flows out of it that name an author."""
         return self.starts.get(element.id, ())
 
-    def may_have(self, attribute: str, element: Element) -> bool:
-        """Whether the element's kind knows the attribute; if not, asking for it makes no sense."""
-        if not isinstance(element, Component):
-            return True
-        kind = self.vocabulary.kinds.get(element.kind)
+    def kinds_with(self, attribute: str) -> frozenset[str]:
+        """The component kinds that may have an attribute."""
         known = self.vocabulary.attributes["component"].get(attribute)
-        return kind is not None and known is not None and known.applies_to(kind)
+        return frozenset(k.id for k in self.vocabulary.kinds.values() if known is not None and known.applies_to(k))
 
     def crosses(self, where: Crosses, element: Element) -> bool:
         """Whether a flow crosses zones in the wanted direction."""

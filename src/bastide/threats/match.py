@@ -78,6 +78,7 @@ class Matcher:
     _allowed: dict[object, bytearray] = field(default_factory=dict)
     _reaches: dict[object, _Reach] = field(default_factory=dict)
     _roles: dict[object, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+    _entries: dict[str, list[int]] = field(default_factory=dict)
 
     def shape(self, threat: Threat) -> Shape:
         """The tree of a rule."""
@@ -138,6 +139,13 @@ class Matcher:
             truths = [(e.id, program(e)) for e in parts]
             self._roles[key] = (frozenset(i for i, t in truths if t), frozenset(i for i, t in truths if t is None))
         return self._roles[key]
+
+    def entries(self, element: str) -> list[int]:
+        """The nodes of an element that stand for it in attacks."""
+        if element not in self._entries:
+            graph = self.index.graph
+            self._entries[element] = [n for n in graph.nodes.get(element, ()) if graph.main[n] == n]
+        return self._entries[element]
 
     def allowed(self, edge: Edge, mode: Mode, blocked: frozenset[str]) -> tuple[object, bytearray]:
         """For each node whether content may pass it on a path leg."""
@@ -232,7 +240,7 @@ class _Run:
     def _nodes(self, element: str, levels: frozenset[str]) -> Iterable[int]:
         """The nodes of an element; where a role asks for an origin, only those at which such content starts."""
         if not levels:
-            return [n for n in self.graph.nodes.get(element, ()) if self.graph.main[n] == n]
+            return self.matcher.entries(element)
         part = self.matcher.index.plan.components[element]
         starts = self.matcher.index.origin_nodes(part)
         return [n for n in starts if self.graph.origins.get(n) in levels]

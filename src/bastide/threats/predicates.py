@@ -74,11 +74,13 @@ class Index(Lookups):
 
     def _has(self, where: Has) -> Program:
         name, wanted, other = where.attribute, where.values, where.other
+        kinds = self.kinds_with(name)
 
         def program(element: Element) -> Truth:
             fact = element.facts.get(name)
             if fact is None or fact.value is None:
-                return None if self.may_have(name, element) else False
+                # Asking a component for what its kind can't have makes no sense: it is false, not unknown.
+                return None if not isinstance(element, Component) or element.kind in kinds else False
             return _matches(fact.value, wanted) is not other
 
         return program

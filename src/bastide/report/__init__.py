@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that renders: the HTML report, pictures, and the formats for other tools."""
