@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from bastide.catalog.model import Catalog
@@ -167,7 +168,15 @@ class View:
         counts = Counter(f.severity for f in self.assessment.open)
         return tuple((s, counts[s]) for s in reversed(Severity))
 
-    @property
+    @cached_property
+    def linked(self) -> frozenset[str]:
+        """Ids of the findings that are on the page."""
+        shown: set[str] = set()
+        for state in self.states:
+            shown |= {f.finding.id for f in state.full} | {f.id for f in state.lines}
+        return frozenset(shown)
+
+    @cached_property
     def states(self) -> tuple[StateView, ...]:
         """The findings by state, worst first in each; open ones come first and get most of the room."""
         room, lines = FULL, LISTED

@@ -173,7 +173,7 @@
     chip.setAttribute("aria-pressed", chip.getAttribute("aria-pressed") === "true" ? "false" : "true");
     apply();
   });
-  filter.addEventListener("input", apply);
+  for (const kind of ["input", "change"]) filter.addEventListener(kind, apply);
   filter.addEventListener("submit", (event) => event.preventDefault());
 
   // Keys
