@@ -11,7 +11,7 @@ TEAM = 25
 
 def make_plan(components: int, flows_per_component: float = 3.0, seed: int = 0) -> str:
     """The YAML text of a plan with about this many components and flows."""
-    chance = random.Random(seed)  # noqa: S311 - test data
+    chance = random.Random(seed)
     lines = ["bastide: 1", f"system: synthetic-{components}", "exposure: public", "data:"]
     teams = max(1, components // TEAM)
     for team in range(teams):
@@ -24,7 +24,9 @@ def make_plan(components: int, flows_per_component: float = 3.0, seed: int = 0) 
     lines += ["zones:", "  internet: {trust: none}", "  provider: {trust: third-party}"]
     lines += [f"  app-{team}: {{trust: workload, cloud: aws}}" for team in range(teams)]
     lines += ["identities:"]
-    lines += [f"  role-{team}: {{kind: workload, privilege: {chance.choice(['scoped', 'broad'])}}}" for team in range(teams)]
+    lines += [
+        f"  role-{team}: {{kind: workload, privilege: {chance.choice(['scoped', 'broad'])}}}" for team in range(teams)
+    ]
     lines.append("components:")
     names: list[list[str]] = []
     for team in range(teams):

@@ -28,14 +28,21 @@ ROUNDS = 3
 def main() -> None:
     """Runs the chosen measures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("measures", nargs="*", default=["scale", "noise", "stable", "start"], help="scale, noise, stable, start")
+    parser.add_argument(
+        "measures", nargs="*", default=["scale", "noise", "stable", "start"], help="scale, noise, stable, start"
+    )
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         print(json.dumps(_measure_size(int(args.child[0]), Path(args.child[1]))))
         return
     print(f"Machine: {_machine()}\n")
-    measures: dict[str, Callable[[], Iterator[str]]] = {"scale": scale, "noise": noise, "stable": stable, "start": start}
+    measures: dict[str, Callable[[], Iterator[str]]] = {
+        "scale": scale,
+        "noise": noise,
+        "stable": stable,
+        "start": start,
+    }
     for name in args.measures:
         for line in measures[name]():
             print(line, flush=True)
@@ -51,7 +58,11 @@ def scale() -> Iterator[str]:
             rounds = [_child(size, folder) for _ in range(ROUNDS if size <= 5000 else 1)]
         best = {key: min(r[key] for r in rounds) for key in rounds[0]}
         columns = ("components", "flows", "open", "load", "analysis", "hardening", "report", "report_mb", "peak_mb")
-        yield "| " + " | ".join(f"{best[c]:,.2f}" if isinstance(best[c], float) else f"{best[c]:,}" for c in columns) + " |"
+        yield (
+            "| "
+            + " | ".join(f"{best[c]:,.2f}" if isinstance(best[c], float) else f"{best[c]:,}" for c in columns)
+            + " |"
+        )
 
 
 def noise() -> Iterator[str]:
@@ -61,7 +72,9 @@ def noise() -> Iterator[str]:
     from bastide.threats.assess import assess
 
     catalog = load_catalog()
-    weak, hardened = (assess(load_plan(HERE / "plans" / f"{n}.yaml", catalog.vocabulary), catalog) for n in ("weak", "hardened"))
+    weak, hardened = (
+        assess(load_plan(HERE / "plans" / f"{n}.yaml", catalog.vocabulary), catalog) for n in ("weak", "hardened")
+    )
     gone = 1 - len(hardened.open) / len(weak.open)
     yield f"Weak agentic RAG: {len(weak.open)} open findings; hardened: {len(hardened.open)}; gone: {gone:.0%}"
 
@@ -87,7 +100,9 @@ def start() -> Iterator[str]:
 
 
 def _child(size: int, folder: str) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, "--child", str(size), folder], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", str(size), folder], capture_output=True, text=True, check=True
+    )
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
@@ -123,7 +138,7 @@ def _clock(work: Callable[[], object]) -> tuple[float, object]:
 
 def _timed(command: list[str]) -> float:
     begin = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)  # noqa: S603
+    subprocess.run(command, capture_output=True, check=True)
     return time.perf_counter() - begin
 
 

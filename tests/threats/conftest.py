@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bastide.catalog.control import read_control
 from bastide.catalog.load import load_vocabulary
 from bastide.catalog.model import Catalog, Control, Threat
 from bastide.catalog.threat import read_threat
-from bastide.catalog.control import read_control
 from bastide.catalog.vocabulary import with_controls
 from bastide.plan.load import parse_plan
 from bastide.plan.model import Plan

@@ -38,7 +38,10 @@ def decided(text: str):
 
 def test_an_acceptance_holds_until_it_expires(catalog, make_plan) -> None:
     """On the day of expiry the finding is open again, and that is said."""
-    plan, decisions = make_plan(PARTS), decided("{state: accepted, owner: team, reason: low volume, expires: 2027-01-31}")
+    plan, decisions = (
+        make_plan(PARTS),
+        decided("{state: accepted, owner: team, reason: low volume, expires: 2027-01-31}"),
+    )
     before = assess(plan, catalog, decisions=decisions, today=date(2027, 1, 30))
     assert [f.state for f in before.findings] == ["accepted"]
     after = assess(plan, catalog, decisions=decisions, today=date(2027, 1, 31))
@@ -48,7 +51,9 @@ def test_an_acceptance_holds_until_it_expires(catalog, make_plan) -> None:
 
 def test_a_false_positive_needs_no_expiry(catalog, make_plan) -> None:
     """It needs an owner and a reason."""
-    result = assess(make_plan(PARTS), catalog, decisions=decided("{state: false-positive, owner: team, reason: test system}"))
+    result = assess(
+        make_plan(PARTS), catalog, decisions=decided("{state: false-positive, owner: team, reason: test system}")
+    )
     assert [f.state for f in result.findings] == ["false-positive"]
 
 

@@ -37,7 +37,9 @@ def reached(make_threat, make_catalog, make_plan):
     catalog = make_catalog(make_threat(RULE % "third-party"))
 
     def run(flows: str, parts: str = PARTS):
-        found = [f for f in analyse(make_plan(parts + "flows:\n" + flows), catalog).findings if f.state is FindingState.OPEN]
+        found = [
+            f for f in analyse(make_plan(parts + "flows:\n" + flows), catalog).findings if f.state is FindingState.OPEN
+        ]
         return found[0].path if found else None
 
     return run
@@ -47,7 +49,13 @@ def test_what_is_written_as_one_asset_is_not_read_as_another(reached) -> None:
     """A store passes on an asset only where that asset flows."""
     writes = "  - outsider -> store: {data: docs}\n"
     assert reached(writes + "  - store -> agent: {data: orders}\n") is None
-    assert reached(writes + "  - store -> agent: {data: docs}\n") == ("outsider", "outsider->store", "store", "store->agent", "agent")
+    assert reached(writes + "  - store -> agent: {data: docs}\n") == (
+        "outsider",
+        "outsider->store",
+        "store",
+        "store->agent",
+        "agent",
+    )
     assert reached(writes + "  - store -> agent\n")
 
 

@@ -100,8 +100,15 @@ def test_unknown_facts_become_questions_and_never_findings(make_threat, make_cat
     silent = analyse(make_plan(SYSTEM % ("", "", "")), catalog)
     assert not silent.findings
     asked = {(q.element, q.attribute) for q in silent.questions}
-    assert asked == {("shell", "executes-code"), ("shell", "sandboxed"), ("user->api", "encrypted"), ("api->shell", "encrypted")}
-    bad = analyse(make_plan(SYSTEM % (", executes-code: true, sandboxed: false", "encrypted: false", "encrypted: false")), catalog)
+    assert asked == {
+        ("shell", "executes-code"),
+        ("shell", "sandboxed"),
+        ("user->api", "encrypted"),
+        ("api->shell", "encrypted"),
+    }
+    bad = analyse(
+        make_plan(SYSTEM % (", executes-code: true, sandboxed: false", "encrypted: false", "encrypted: false")), catalog
+    )
     assert open_sinks(bad) == {"shell"}
     assert not bad.questions
     good = analyse(make_plan(SYSTEM % (", executes-code: false", "", "")), catalog)
@@ -112,9 +119,13 @@ def test_unknown_facts_become_questions_and_never_findings(make_threat, make_cat
 def test_questions_carry_what_could_open(make_threat, make_catalog, make_plan) -> None:
     """The id of a finding that hangs on a question is the id that it gets when the answer is bad."""
     catalog = make_catalog(make_threat(FACT_RULE))
-    doubtful = analyse(make_plan(SYSTEM % (", executes-code: true, sandboxed: unknown", "encrypted: false", "protocol: http")), catalog)
+    doubtful = analyse(
+        make_plan(SYSTEM % (", executes-code: true, sandboxed: unknown", "encrypted: false", "protocol: http")), catalog
+    )
     assert [(q.element, q.attribute) for q in doubtful.questions] == [("shell", "sandboxed")]
-    bad = analyse(make_plan(SYSTEM % (", executes-code: true, sandboxed: false", "encrypted: false", "protocol: http")), catalog)
+    bad = analyse(
+        make_plan(SYSTEM % (", executes-code: true, sandboxed: false", "encrypted: false", "protocol: http")), catalog
+    )
     assert doubtful.questions[0].could_open == tuple(f.id for f in bad.findings)
 
 
@@ -124,7 +135,9 @@ def test_a_control_shown_by_facts_mitigates(make_threat, make_catalog, make_plan
     fact = ", executes-code: true, sandboxed: {value: true, source: verified, evidence: probe-7}"
     (finding,) = analyse(make_plan(SYSTEM % (fact, "encrypted: false", "encrypted: false")), catalog).findings
     assert finding.state is FindingState.MITIGATED
-    assert [(c.id, c.element, c.state) for c in finding.controls if c.id == "sandbox"] == [("sandbox", "shell", "verified")]
+    assert [(c.id, c.element, c.state) for c in finding.controls if c.id == "sandbox"] == [
+        ("sandbox", "shell", "verified")
+    ]
 
 
 def test_a_detector_reduces_and_never_breaks(make_threat, make_catalog, make_plan) -> None:

@@ -13,7 +13,14 @@ from bastide.plan.load import parse_plan
 from bastide.threats.assess import analyse
 from bastide.threats.model import FindingState
 
-KINDS = {"u": "actor.user", "w": "ext.website", "a": "app.api", "g": "ai.agent", "t": "ai.tool", "p": "ai.model.predictor"}
+KINDS = {
+    "u": "actor.user",
+    "w": "ext.website",
+    "a": "app.api",
+    "g": "ai.agent",
+    "t": "ai.tool",
+    "p": "ai.model.predictor",
+}
 BLEND = {"w", "a", "g", "t"}  # kinds that pass content on; users and predictors don't
 REPLY = {"t"}  # of those, the ones whose answers go only to who asked
 
@@ -35,8 +42,14 @@ def yaml_of(names, flows, guarded, held, calls=frozenset()) -> str:
     """The plan of a random system."""
     lines = ["bastide: 1", "system: random", "components:"]
     lines += [f"  {n}: {{kind: {KINDS[n[0]]}}}" for n in names]
-    lines += ["flows:"] + [f"  - {a} -> {b}{': {verb: invoke}' if (a, b) in calls else ''}" for a, b in flows] if flows else []
-    claims = [f"  - isolation: {{on: {n}}}" for n in sorted(guarded)] + [f'  - isolation: {{on: "{a} -> {b}"}}' for a, b in sorted(held)]
+    lines += (
+        ["flows:"] + [f"  - {a} -> {b}{': {verb: invoke}' if (a, b) in calls else ''}" for a, b in flows]
+        if flows
+        else []
+    )
+    claims = [f"  - isolation: {{on: {n}}}" for n in sorted(guarded)] + [
+        f'  - isolation: {{on: "{a} -> {b}"}}' for a, b in sorted(held)
+    ]
     return "\n".join([*lines, *(["controls:", *claims] if claims else [])])
 
 

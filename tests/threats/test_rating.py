@@ -71,7 +71,10 @@ def test_unknown_class_is_asked_for(make_threat, make_catalog, make_plan) -> Non
     assert ("d", "class") in {(q.element, q.attribute) for q in analysis.questions}
 
 
-@pytest.mark.parametrize(("impact", "likelihood", "severity"), [(4, 5, "critical"), (3, 4, "high"), (2, 3, "medium"), (1, 5, "low"), (5, 4, "critical")])
+@pytest.mark.parametrize(
+    ("impact", "likelihood", "severity"),
+    [(4, 5, "critical"), (3, 4, "high"), (2, 3, "medium"), (1, 5, "low"), (5, 4, "critical")],
+)
 def test_severity_follows_the_score(impact, likelihood, severity) -> None:
     """Critical from 20, high from 12, medium from 6."""
     assert Rating(impact, likelihood, (), ()).severity is Severity(severity)

@@ -24,7 +24,9 @@ def read_control(root: Node, path: Path, vocabulary: Vocabulary) -> Control:
     families = {name for kind in vocabulary.kinds.values() for name in kind.ancestors}
     for place in on:
         if place not in families and place not in _PARTS:
-            (root.get("on") or root).problem(f"`{place}` is neither a kind nor a part of a plan", did_you_mean(place, [*families, *_PARTS]))
+            (root.get("on") or root).problem(
+                f"`{place}` is neither a kind nor a part of a plan", did_you_mean(place, [*families, *_PARTS])
+            )
     platforms = root.get("platforms")
     return Control(
         id=path.stem,
@@ -32,7 +34,9 @@ def read_control(root: Node, path: Path, vocabulary: Vocabulary) -> Control:
         title=fields.text(root, "title"),
         means=fields.text(root, "means"),
         how=fields.text(root, "how"),
-        where=cast(Literal["enterprise", "platform", "both"], fields.choice(root, "where", ("enterprise", "platform", "both"))),
+        where=cast(
+            Literal["enterprise", "platform", "both"], fields.choice(root, "where", ("enterprise", "platform", "both"))
+        ),
         on=on,
         present_when=_present_when(root.get("present-when"), vocabulary),
         cost=fields.number(root, "cost", default=3, lowest=1, highest=5),

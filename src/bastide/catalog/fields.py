@@ -81,7 +81,9 @@ def places(node: Node, key: str, known: Iterable[str]) -> dict[str, tuple[str, .
     if found is None or found.value is None:
         return {}
     if not found.is_map:
-        found.problem(f"`{key}` is a mapping from control to places, found {found.describe()}", "such as `human-approval: [call]`")
+        found.problem(
+            f"`{key}` is a mapping from control to places, found {found.describe()}", "such as `human-approval: [call]`"
+        )
         return {}
     options = tuple(known)
     result = {}

@@ -35,4 +35,9 @@ def read_framework(root: Node, id: str) -> Framework:
 def _entry(id: str, group: str, value: Node) -> Entry:
     if not value.is_map:
         return Entry(id, key_text(value), group)
-    return Entry(id, fields.text(value, "name"), group, {key: node.plain_data() for key, _, node in value.items() if key != "name"})
+    return Entry(
+        id,
+        fields.text(value, "name"),
+        group,
+        {key: node.plain_data() for key, _, node in value.items() if key != "name"},
+    )

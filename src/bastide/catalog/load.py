@@ -36,7 +36,9 @@ def load_catalog(packs: tuple[Path, ...] = ()) -> Catalog:
     vocabulary = _vocabulary(roots, problems)
     controls = _collect(_files(roots, "controls", "*/*.yaml"), lambda n, p: read_control(n, p, vocabulary), problems)
     vocabulary = words.with_controls(vocabulary, frozenset(controls))
-    threats = _collect(_files(roots, "threats", "*/*/threat.yaml"), lambda n, p: read_threat(n, p, vocabulary), problems)
+    threats = _collect(
+        _files(roots, "threats", "*/*/threat.yaml"), lambda n, p: read_threat(n, p, vocabulary), problems
+    )
     problems += _without_tests(threats)
     if problems:
         raise KnowledgeError(sorted(problems, key=lambda d: (d.location.file, d.location.line, d.location.column)))
@@ -133,4 +135,8 @@ def _without_tests(threats: dict[str, Threat]) -> Iterator[Diagnostic]:
         folder = Path(threat.location.file).parent
         for name in ("fires.yaml", "quiet.yaml"):
             if not (folder / name).is_file():
-                yield Diagnostic(f"rule `{threat.id}` has no `{name}`", threat.location, hint="every rule carries its own tests, see docs/rules.md")
+                yield Diagnostic(
+                    f"rule `{threat.id}` has no `{name}`",
+                    threat.location,
+                    hint="every rule carries its own tests, see docs/rules.md",
+                )

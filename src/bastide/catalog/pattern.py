@@ -86,7 +86,14 @@ class Crosses:
 Predicate = All | Any | Not | Has | KindIs | PlatformIs | Origin | Related | Crosses
 
 RELATIONS: dict[ElementType, dict[str, ElementType]] = {
-    "component": {"holds": "data", "handles": "data", "zone": "zone", "runs-as": "identity", "incoming": "flow", "outgoing": "flow"},
+    "component": {
+        "holds": "data",
+        "handles": "data",
+        "zone": "zone",
+        "runs-as": "identity",
+        "incoming": "flow",
+        "outgoing": "flow",
+    },
     "flow": {"from": "component", "to": "component", "data": "data"},
     "data": {"held-by": "component"},
     "identity": {"used-by": "component"},
@@ -95,7 +102,9 @@ RELATIONS: dict[ElementType, dict[str, ElementType]] = {
 _CROSSINGS = {"crosses-zones": "any", "from-outside": "from-outside", "to-outside": "to-outside"}
 
 
-def parse_predicate(node: Node, element: ElementType, vocabulary: Vocabulary, skip: frozenset[str] = frozenset()) -> Predicate:
+def parse_predicate(
+    node: Node, element: ElementType, vocabulary: Vocabulary, skip: frozenset[str] = frozenset()
+) -> Predicate:
     """The predicate that a mapping means for elements of a type; problems go to the node's document.
 
     `skip` names keys that belong to somebody else.
@@ -199,7 +208,10 @@ def _levels(node: Node, values: tuple[str, ...], ordered: bool, what: str) -> fr
     for key, key_node, bound in node.items():
         word = key_text(bound) if not (bound.is_map or bound.is_list) else ""
         if key not in ("at-least", "at-most") or not ordered:
-            key_node.problem(f"`{key}` can't be used here", "ordered values have at-least and at-most" if ordered else "list the values")
+            key_node.problem(
+                f"`{key}` can't be used here",
+                "ordered values have at-least and at-most" if ordered else "list the values",
+            )
         elif _check(word, bound, values, what):
             index = values.index(word)
             chosen &= set(values[index:] if key == "at-least" else values[: index + 1])

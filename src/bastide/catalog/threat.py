@@ -16,7 +16,20 @@ from bastide.errors import did_you_mean
 from bastide.plan.vocabulary import ElementType, Vocabulary
 from bastide.plan.yamlfile import Node, key_text
 
-_KEYS = ("title", "summary", "attack", "roles", "legs", "sink", "finding", "breaks", "reduces", "impact", "likelihood", "refs")
+_KEYS = (
+    "title",
+    "summary",
+    "attack",
+    "roles",
+    "legs",
+    "sink",
+    "finding",
+    "breaks",
+    "reduces",
+    "impact",
+    "likelihood",
+    "refs",
+)
 _LEG = re.compile(r"\s*([a-z][a-z0-9-]*)\s+(~>|->|holds|runs-as|in)\s+([a-z][a-z0-9-]*)\s*\Z")
 _KINDS = {"~>": "path", "->": "flow", "holds": "holds", "runs-as": "runs-as", "in": "in"}
 _ENDS: Mapping[str, tuple[ElementType, ElementType]] = {
@@ -139,7 +152,9 @@ def _check_shape(root: Node, roles: Mapping[str, Role], legs: Iterable[Leg]) -> 
     for leg in legs:
         one, two = top(leg.source), top(leg.target)
         if one == two:
-            root.problem(f"the legs form a circle at `{leg.source}` and `{leg.target}`", "roles and legs must form a tree")
+            root.problem(
+                f"the legs form a circle at `{leg.source}` and `{leg.target}`", "roles and legs must form a tree"
+            )
         group[one] = two
     if len({top(name) for name in nodes}) > 1:
         root.problem("the legs don't join all roles", "every role hangs together with the sink by legs")
@@ -191,4 +206,6 @@ def _impact(node: Node | None, roles: Mapping[str, Role]) -> ImpactRule:
         for word in words:
             if word not in roles:
                 (node.get(key) or node).problem(f"there is no role `{word}`", did_you_mean(word, roles))
-    return ImpactRule(**named, at_least=fields.number(node, "at-least", 1, 1, 5), at_most=fields.number(node, "at-most", 5, 1, 5))
+    return ImpactRule(
+        **named, at_least=fields.number(node, "at-least", 1, 1, 5), at_most=fields.number(node, "at-most", 5, 1, 5)
+    )

@@ -14,7 +14,21 @@ from bastide.plan.yamlfile import Node, key_text
 
 _KIND_KEYS = ("title", "means", "is", "passes", "origin", "draw", "defaults", "cosai")
 _ATTRIBUTE_KEYS = ("type", "values", "ordered", "on", "unset", "implied-by", "from-zone", "means", "ask")
-SHAPES = ("person", "screen", "box", "agent", "model", "shield", "document", "store", "queue", "tool", "gear", "vault", "cloud")
+SHAPES = (
+    "person",
+    "screen",
+    "box",
+    "agent",
+    "model",
+    "shield",
+    "document",
+    "store",
+    "queue",
+    "tool",
+    "gear",
+    "vault",
+    "cloud",
+)
 
 
 def read_vocabulary(kinds: Sequence[tuple[str, Node]], attributes: Sequence[tuple[str, Node]]) -> Vocabulary:
@@ -26,7 +40,10 @@ def read_vocabulary(kinds: Sequence[tuple[str, Node]], attributes: Sequence[tupl
     for name_of_file, root in attributes:
         element = next((e for e in found if e == name_of_file), None)
         if element is None:
-            root.problem(f"`{name_of_file}` is no part of a plan", "the file's name says which: component, flow, data, zone, identity")
+            root.problem(
+                f"`{name_of_file}` is no part of a plan",
+                "the file's name says which: component, flow, data, zone, identity",
+            )
             continue
         for name, key_node, node in root.items():
             if name in found[element]:
@@ -105,6 +122,9 @@ def _unset(node: Node | None) -> Value | None:
 
 def _implied(node: Node) -> dict[str, dict[str, Value]]:
     return {
-        other: {value: cast(Value, result.value if isinstance(result.value, bool) else key_text(result)) for value, _, result in table.items()}
+        other: {
+            value: cast(Value, result.value if isinstance(result.value, bool) else key_text(result))
+            for value, _, result in table.items()
+        }
         for other, _, table in node.items()
     }

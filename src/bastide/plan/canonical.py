@@ -32,7 +32,9 @@ def canonical(plan: Plan) -> dict[str, Any]:
 
 def canonical_bytes(plan: Plan) -> bytes:
     """The canonical form as JSON with sorted keys, for digests."""
-    return json.dumps(canonical(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(canonical(plan), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def _common(element: Element, **own: Any) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def identifier(node: Node, what: str) -> str:
     """The id that a node holds; a problem if it isn't one."""
     word = "" if node.is_map or node.is_list else key_text(node)
     if not is_identifier(word):
-        node.problem(f"{what} can't be {node.describe()}", "use lower-case letters, digits, `-`, `_` and `.`, such as `order-db`")
+        node.problem(
+            f"{what} can't be {node.describe()}", "use lower-case letters, digits, `-`, `_` and `.`, such as `order-db`"
+        )
     return word
 
 
@@ -123,7 +125,9 @@ class Builder:
         found = {}
         for id, key, node in self._named(sections, "identity"):
             common = self._common(id, key, node, "identity", "identities")
-            found[id] = Identity(**common, owner=text(self._key(node, "owner", "identities")), grants=self._grants(node.get("grants")))
+            found[id] = Identity(
+                **common, owner=text(self._key(node, "owner", "identities")), grants=self._grants(node.get("grants"))
+            )
         return found
 
     def components(self, sections: Iterable[Node]) -> dict[str, Component]:
@@ -132,7 +136,9 @@ class Builder:
         for id, key, node in self._named(sections, "component", shorthand="kind"):
             kind_node = node if not node.is_map else node.get("kind")
             kind = self._kind(kind_node, key)
-            zone, platform, owner, runs_as = (self._key(node, name, "components") for name in ("zone", "platform", "owner", "runs-as"))
+            zone, platform, owner, runs_as = (
+                self._key(node, name, "components") for name in ("zone", "platform", "owner", "runs-as")
+            )
             found[id] = Component(
                 **self._common(id, key, node, "component", "components", kind),
                 kind=kind,
@@ -151,7 +157,11 @@ class Builder:
             written = key_text(key)
             parts = _ARROW.split(written.strip())
             if len(parts) < 3 or not all(parts):
-                hint = "write it the other way round with `->`" if "<-" in written and "<->" not in written else "write `from -> to` or `a <-> b`"
+                hint = (
+                    "write it the other way round with `->`"
+                    if "<-" in written and "<->" not in written
+                    else "write `from -> to` or `a <-> b`"
+                )
                 key.problem(f"`{written[:80]}` is no flow", hint)
                 continue
             for source, arrow, target in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
@@ -179,7 +189,9 @@ class Builder:
         for reference in self._references:
             known = groups[reference.group]
             if reference.id not in known:
-                what = {"zones": "zone", "identities": "identity", "data": "data asset", "components": "component"}.get(reference.group, "element")
+                what = {"zones": "zone", "identities": "identity", "data": "data asset", "components": "component"}.get(
+                    reference.group, "element"
+                )
                 hint = did_you_mean(reference.id, known) or f"define it under `{reference.group}:`"
                 reference.node.problem(f"there is no {what} `{reference.id[:80]}`", hint)
         self._check_nesting(plan)
@@ -233,7 +245,10 @@ class Builder:
         self.count += 1
         earlier = self._ids.setdefault(id, key)
         if earlier is not key:
-            key.problem(f"{what} `{id[:80]}` has the id of another part", f"ids are unique in a plan; it is used at {earlier.location}")
+            key.problem(
+                f"{what} `{id[:80]}` has the id of another part",
+                f"ids are unique in a plan; it is used at {earlier.location}",
+            )
 
     def _key(self, node: Node, name: str, section: str) -> Node | None:
         own = node.get(name)
@@ -241,7 +256,9 @@ class Builder:
             return defaults.get(name)
         return own
 
-    def _common(self, id: str, key: Node, node: Node, element: ElementType, section: str, kind: str = "") -> dict[str, Any]:
+    def _common(
+        self, id: str, key: Node, node: Node, element: ElementType, section: str, kind: str = ""
+    ) -> dict[str, Any]:
         own = self._facts.read(node, element, STRUCTURE[element], self.defaults.get(section), kind)
         return {
             "id": id,
@@ -255,7 +272,10 @@ class Builder:
 
     def _kind(self, node: Node | None, key: Node) -> str:
         if node is None or node.value is None:
-            key.problem(f"component `{key_text(key)[:60]}` has no kind", "such as `kind: ai.agent`; `bastide catalog list kinds` shows them all")
+            key.problem(
+                f"component `{key_text(key)[:60]}` has no kind",
+                "such as `kind: ai.agent`; `bastide catalog list kinds` shows them all",
+            )
             return ""
         kind = text(node)
         if kind and kind not in self.vocabulary.kinds:
@@ -278,7 +298,9 @@ class Builder:
         if node is None or node.value is None:
             return ()
         if not node.is_list:
-            node.problem(f"`grants` is a list, found {node.describe()}", "such as `grants: [{on: kb, actions: [read]}]`")
+            node.problem(
+                f"`grants` is a list, found {node.describe()}", "such as `grants: [{on: kb, actions: [read]}]`"
+            )
             return ()
         found = []
         for item in node.value:
@@ -301,11 +323,16 @@ class Builder:
         if own_id and (id_node := node.get("id")) is not None:
             identifier(id_node, "the id of a flow")
         if node.value is not None and not node.is_map:
-            node.problem(f"expected a mapping, found {node.describe()}", "such as `- web -> api: {data: prompt, protocol: https}`")
+            node.problem(
+                f"expected a mapping, found {node.describe()}",
+                "such as `- web -> api: {data: prompt, protocol: https}`",
+            )
             return None
         earlier = self._ids.setdefault(id, key)
         if earlier is not key:
-            key.problem(f"there is a flow `{id[:80]}` already, at {earlier.location}", "give this one an `id:` of its own")
+            key.problem(
+                f"there is a flow `{id[:80]}` already, at {earlier.location}", "give this one an `id:` of its own"
+            )
             return None
         self.count += 1
         for end in (source, target):
@@ -318,10 +345,15 @@ class Builder:
         on_node = node.get("on") if node.is_map else node
         for name, name_key, _ in node.items():
             if name not in ("on", "by", "source", "evidence") and not name.startswith("x-"):
-                name_key.problem(f"unknown key `{name}` in a control", did_you_mean(name, ("on", "by", "source", "evidence")))
+                name_key.problem(
+                    f"unknown key `{name}` in a control", did_you_mean(name, ("on", "by", "source", "evidence"))
+                )
         targets = [(flow_id(word), n) for word, n in words(on_node, "an element's id or a list of them")]
         if not targets:
-            key.problem(f"control `{control[:60]}` doesn't say where it stands", "such as `on: assistant`, a zone, a flow `a -> b`, or `system`")
+            key.problem(
+                f"control `{control[:60]}` doesn't say where it stands",
+                "such as `on: assistant`, a zone, a flow `a -> b`, or `system`",
+            )
         self._references += [_Reference(n, word, "element") for word, n in targets]
         return ControlClaim(
             control=control,

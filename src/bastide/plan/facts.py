@@ -36,7 +36,9 @@ class FactReader:
     _assumed: dict[tuple[str, str], dict[str, Fact]] = field(default_factory=dict)
     _allowed: dict[str, Mapping[str, Attribute]] = field(default_factory=dict)
 
-    def read(self, node: Node, element: ElementType, structure: frozenset[str], defaults: Node | None, kind: str) -> dict[str, Fact]:
+    def read(
+        self, node: Node, element: ElementType, structure: frozenset[str], defaults: Node | None, kind: str
+    ) -> dict[str, Fact]:
         """The facts of one element: its own, then the plan's defaults, what others imply, and what holds by definition."""
         allowed = self._attributes(element, kind)
         found: dict[str, Fact] = {}
@@ -68,7 +70,13 @@ class FactReader:
         return self._allowed[kind]
 
     def _unknown(
-        self, key: str, node: Node, element: ElementType, kind: str, allowed: Mapping[str, Attribute], structure: frozenset[str]
+        self,
+        key: str,
+        node: Node,
+        element: ElementType,
+        kind: str,
+        allowed: Mapping[str, Attribute],
+        structure: frozenset[str],
     ) -> None:
         elsewhere = self.vocabulary.attributes[element].get(key)
         if elsewhere is not None:
@@ -79,7 +87,12 @@ class FactReader:
             node.problem(f"unknown attribute `{key[:60]}` of a {what}", did_you_mean(key, [*allowed, *structure]))
 
     def _add_defaults(
-        self, found: dict[str, Fact], defaults: Node, allowed: Mapping[str, Attribute], structure: frozenset[str], element: ElementType
+        self,
+        found: dict[str, Fact],
+        defaults: Node,
+        allowed: Mapping[str, Attribute],
+        structure: frozenset[str],
+        element: ElementType,
     ) -> None:
         for key, key_node, value in defaults.items():
             if key in structure or key in found:
@@ -88,7 +101,9 @@ class FactReader:
                 if (fact := _fact(allowed[key], value)) is not None:
                     found[key] = fact
             elif key not in self.vocabulary.attributes[element]:
-                key_node.problem(f"unknown attribute `{key}` of a {element}", did_you_mean(key, self.vocabulary.attributes[element]))
+                key_node.problem(
+                    f"unknown attribute `{key}` of a {element}", did_you_mean(key, self.vocabulary.attributes[element])
+                )
 
     def _by_definition(self, element: ElementType, kind: str, allowed: Mapping[str, Attribute]) -> dict[str, Fact]:
         cached = self._assumed.get((element, kind))
@@ -119,7 +134,9 @@ def _fact(attribute: Attribute, node: Node) -> Fact | None:
             key_node.problem(f"unknown key `{key[:60]}` in a fact", did_you_mean(key, _LONG_KEYS))
     inner = node.get("value")
     if inner is None:
-        node.problem(f"`{attribute.name}` needs a value", "the long form is `{value: ..., source: discovered, evidence: ...}`")
+        node.problem(
+            f"`{attribute.name}` needs a value", "the long form is `{value: ..., source: discovered, evidence: ...}`"
+        )
         return None
     known, value = _value(attribute, inner)
     evidence = node.get("evidence") or node.get("at")

@@ -58,7 +58,11 @@ class _Sources:
 def _load(root: Node, vocabulary: Vocabulary, path: Path | None) -> Plan:
     sources = _Sources()
     if not root.is_map:
-        raise PlanError(root.diagnostic(f"a plan is a mapping, found {root.describe()}", "begin with `bastide: 1` and `system: name`"))
+        raise PlanError(
+            root.diagnostic(
+                f"a plan is a mapping, found {root.describe()}", "begin with `bastide: 1` and `system: name`"
+            )
+        )
     _collect(root, sources, path, is_root=True)
     header = _header(root)
     builder = elements.Builder(vocabulary, _defaults(root))
@@ -104,7 +108,9 @@ def with_digest(plan: Plan) -> Plan:
     return replace(plan, digest="sha256:" + hashlib.sha256(canonical_bytes(plan)).hexdigest())
 
 
-def _collect(root: Node, sources: _Sources, path: Path | None, is_root: bool, seen: frozenset[Path] = frozenset()) -> None:
+def _collect(
+    root: Node, sources: _Sources, path: Path | None, is_root: bool, seen: frozenset[Path] = frozenset()
+) -> None:
     """Gathers the sections of a document and of those it includes, depth first."""
     sources.documents.append(root.document)
     if not root.is_map:
@@ -188,7 +194,9 @@ def _defaults(root: Node) -> Mapping[str, Node]:
     if node is None or node.value is None:
         return {}
     if not node.is_map:
-        node.problem(f"`defaults` is a mapping, found {node.describe()}", "such as `defaults: {components: {zone: app}}`")
+        node.problem(
+            f"`defaults` is a mapping, found {node.describe()}", "such as `defaults: {components: {zone: app}}`"
+        )
         return {}
     known = ("components", "flows", "data", "identities", "zones")
     found: dict[str, Node] = {}
@@ -200,5 +208,3 @@ def _defaults(root: Node) -> Mapping[str, Node]:
         else:
             found[key] = value
     return found
-
-

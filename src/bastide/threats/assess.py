@@ -85,7 +85,7 @@ def analyse(plan: Plan, catalog: Catalog, rules: Iterable[PlanRule] = ()) -> Ana
         varies = matcher.depends_on_unknowns(threat)
         possible = matcher.match(threat, Mode.POSSIBLE) if varies else certain
         bare = matcher.match(threat, Mode.BARE) if varies else certain
-        for sink, witness in certain.items():
+        for witness in certain.values():
             finding = explainer.finding(threat, witness, FindingState.OPEN)
             findings.append(finding)
             witnesses[finding.id] = witness
@@ -104,5 +104,3 @@ def analyse(plan: Plan, catalog: Catalog, rules: Iterable[PlanRule] = ()) -> Ana
 def _order(finding: Finding) -> tuple[int, int, str, str]:
     """Worst first; then by rule and place, so that the order is stable."""
     return (-finding.severity.rank, -finding.rating.score, finding.rule, finding.id)
-
-

@@ -27,7 +27,9 @@ def read_decisions(text: str, file: str) -> tuple[Decision, ...]:
     root = roots[0]
     found: list[Decision] = []
     if not root.is_map:
-        raise StateError(root.diagnostic(f"expected a mapping, found {root.describe()}", "such as `findings: {B-0123456789: {...}}`"))
+        raise StateError(
+            root.diagnostic(f"expected a mapping, found {root.describe()}", "such as `findings: {B-0123456789: {...}}`")
+        )
     fields.check_keys(root, ("bastide", "findings"), "file of decisions")
     entries = root.get("findings")
     if entries is not None and not entries.is_map and entries.value is not None:
@@ -70,7 +72,10 @@ def _orphan(decision: Decision, known: Iterable[str]) -> Diagnostic:
 
 def _decision(id: str, key: Node, node: Node) -> Decision:
     if not node.is_map:
-        node.problem(f"expected a decision, found {node.describe()}", "such as `{state: accepted, owner: ..., reason: ..., expires: 2027-06-30}`")
+        node.problem(
+            f"expected a decision, found {node.describe()}",
+            "such as `{state: accepted, owner: ..., reason: ..., expires: 2027-06-30}`",
+        )
         return Decision(id, FindingState.ACCEPTED, "", "", location=key.location)
     fields.check_keys(node, _KEYS, "decision")
     words = tuple(s.value for s in DECIDABLE)

@@ -11,9 +11,9 @@ from bastide.catalog.model import Catalog, Control, Threat
 from bastide.catalog.pattern import All
 from bastide.errors import Location
 from bastide.plan.model import Component, Element, Fact, Flow, Source
+from bastide.threats.lookups import plain_id
 from bastide.threats.match import Witness, origin_levels
 from bastide.threats.model import ControlOption, ControlState, Finding, FindingState
-from bastide.threats.lookups import plain_id
 from bastide.threats.predicates import Index, Unknown
 from bastide.threats.presence import Presence, element_type
 from bastide.threats.questions import Doubt
@@ -146,7 +146,13 @@ class Explainer:
         fact: Fact | None = element.facts.get(name)
         if fact is None or fact.value is None:
             return ""
-        value = ", ".join(fact.value) if isinstance(fact.value, tuple) else str(fact.value).lower() if isinstance(fact.value, bool) else fact.value
+        value = (
+            ", ".join(fact.value)
+            if isinstance(fact.value, tuple)
+            else str(fact.value).lower()
+            if isinstance(fact.value, bool)
+            else fact.value
+        )
         owner = "" if element is role else f"`{plain_id(element.id)}` "
         where = "" if fact.location == Location() else f" at {fact.location}"
         source = "by default" if fact.source is Source.ASSUMED and not where else fact.source.value
@@ -183,5 +189,3 @@ def _what(element: Element) -> str:
     if isinstance(element, Flow):
         return f"a flow from {element.source} to {element.target}"
     return {"data": "a data asset", "identity": "an identity", "zone": "a zone"}[element_type(element)]
-
-

@@ -109,7 +109,9 @@ def _passes(component: Component, vocabulary: Vocabulary) -> str:
 
 def _stores(plan: Plan, vocabulary: Vocabulary) -> dict[str, list[str]]:
     """Stores with the assets that they hold or that flow in and out, and `ANY`."""
-    found = {c.id: dict.fromkeys((*c.holds, ANY)) for c in plan.components.values() if _passes(c, vocabulary) == "per-data"}
+    found = {
+        c.id: dict.fromkeys((*c.holds, ANY)) for c in plan.components.values() if _passes(c, vocabulary) == "per-data"
+    }
     for flow in plan.flows.values():
         for end in (flow.source, flow.target):
             if end in found:
@@ -119,7 +121,10 @@ def _stores(plan: Plan, vocabulary: Vocabulary) -> dict[str, list[str]]:
 
 def _add_flow(graph: Graph, plan: Plan, flow: Flow, stores: Mapping[str, list[str]]) -> None:
     along, against = directions(flow, stores)
-    for wanted, source, target, back in ((along, flow.source, flow.target, False), (against, flow.target, flow.source, True)):
+    for wanted, source, target, back in (
+        (along, flow.source, flow.target, False),
+        (against, flow.target, flow.source, True),
+    ):
         if not wanted:
             continue
         node = graph.add(flow.id, is_flow=True)
@@ -135,7 +140,9 @@ def _only_reads(flow: Flow, stores: Mapping[str, list[str]]) -> bool:
     return flow.value("verb") in READING and not flow.both_ways and flow.target in stores
 
 
-def _leaving(graph: Graph, plan: Plan, source: str, flow: Flow, stores: Mapping[str, list[str]], back: bool) -> Iterable[int]:
+def _leaving(
+    graph: Graph, plan: Plan, source: str, flow: Flow, stores: Mapping[str, list[str]], back: bool
+) -> Iterable[int]:
     """The nodes of a component whose content goes out with the flow."""
     nodes = [n for n in graph.nodes[source] if graph.asset[n] != ASKED and not (back and graph.main[n] != n)]
     if not flow.data or len(nodes) == 1 or source not in stores:

@@ -50,10 +50,16 @@ class _Paths:
 
 
 def harden_plan(
-    catalog: Catalog, matcher: Matcher, findings: Iterable[Finding], witnesses: Mapping[str, Witness], severity: Severity
+    catalog: Catalog,
+    matcher: Matcher,
+    findings: Iterable[Finding],
+    witnesses: Mapping[str, Witness],
+    severity: Severity,
 ) -> Hardening:
     """The cheapest control set for the open findings of at least this severity."""
-    targets = [f for f in findings if f.state is FindingState.OPEN and f.severity.rank >= severity.rank and f.id in witnesses]
+    targets = [
+        f for f in findings if f.state is FindingState.OPEN and f.severity.rank >= severity.rank and f.id in witnesses
+    ]
     paths = _Paths()
     for finding in targets:
         paths.add(finding.id, options_of(catalog, matcher, catalog.threats[finding.rule], witnesses[finding.id]))
@@ -87,7 +93,12 @@ def _solve_all(
 
 
 def _still_open(
-    catalog: Catalog, matcher: Matcher, targets: list[Finding], witnesses: Mapping[str, Witness], paths: _Paths, chosen: frozenset[Option]
+    catalog: Catalog,
+    matcher: Matcher,
+    targets: list[Finding],
+    witnesses: Mapping[str, Witness],
+    paths: _Paths,
+    chosen: frozenset[Option],
 ) -> bool:
     """Looks for paths that the chosen controls leave open and adds them; whether there were any."""
     wanted: dict[str, dict[str, str]] = {}
@@ -112,7 +123,10 @@ def _solve(paths: list[frozenset[Option]], costs: Mapping[str, int]) -> tuple[fr
         return frozenset(), True
     options = sorted({option for path in paths for option in path})
     column = {option: n for n, option in enumerate(options)}
-    solver = _solver([float(costs.get(control, 3)) for control, _ in options], [[column[o] for o in path] for path in _minimal(paths)])
+    solver = _solver(
+        [float(costs.get(control, 3)) for control, _ in options],
+        [[column[o] for o in path] for path in _minimal(paths)],
+    )
     solver.run()
     values = solver.getSolution().col_value
     optimal = solver.modelStatusToString(solver.getModelStatus()) == "Optimal"
@@ -125,7 +139,7 @@ def _solve(paths: list[frozenset[Option]], costs: Mapping[str, int]) -> tuple[fr
 
 def _solver(costs: list[float], rows: list[list[int]]) -> Any:
     """A solver for: choose columns of least cost so that every row has one."""
-    import highspy  # noqa: PLC0415 - only an assessment with open findings needs the solver
+    import highspy
 
     program = highspy.HighsLp()
     program.num_col_, program.num_row_ = len(costs), len(rows)

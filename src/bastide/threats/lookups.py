@@ -47,7 +47,9 @@ class Lookups:
             self.starts.setdefault(owner, []).append(node)
         for id, zone in self.plan.zones.items():
             chain = reversed(self.plan.zone_chain(id))
-            self.zones[id] = replace(zone, facts={name: fact for around in chain for name, fact in around.facts.items()})
+            self.zones[id] = replace(
+                zone, facts={name: fact for around in chain for name, fact in around.facts.items()}
+            )
         stores = {c.id: c for c in self.plan.components.values() if self._passes(c) == "per-data"}
         for component in self.plan.components.values():
             kind = self.vocabulary.kinds.get(component.kind)
@@ -121,38 +123,36 @@ class Lookups:
         value = zone.value("trust") if zone else None
         return value if isinstance(value, str) else None
 
-    def related(self, where: Related, element: Element) -> Iterator[Element]:
+    def related(self, where: Related, element: Element) -> Iterable[Element]:
         """The elements that a relation leads to."""
-        plan = self.plan
-        match where.relation, element:
-            case "holds", Component():
-                yield from (plan.data[d] for d in element.holds)
-            case "handles", Component():
-                flows = (*self.incoming.get(element.id, ()), *self.outgoing.get(element.id, ()))
-                assets = dict.fromkeys((*element.holds, *(d for f in flows for d in f.data)))
-                yield from (plan.data[d] for d in assets)
-            case "zone", Component():
-                if element.zone in self.zones:
-                    yield self.zones[element.zone]
-            case "runs-as", Component():
-                if element.runs_as:
-                    yield plan.identities[element.runs_as]
-            case "incoming", Component():
-                yield from self.incoming.get(element.id, ())
-            case "outgoing", Component():
-                yield from self.outgoing.get(element.id, ())
-            case ("from" | "to") as end, Flow():
-                yield from (plan.components[c] for c in self._ends(element, end))
-            case "data", Flow():
-                yield from (plan.data[d] for d in element.data)
-            case "held-by", Data():
-                yield from self.holders.get(element.id, ())
-            case "used-by", Identity():
-                yield from self.users.get(element.id, ())
-            case "around", Zone():
-                yield from self.inside.get(element.id, ())
+        match element:
+            case Component():
+                return self._of_component(where.relation, element)
+            case Flow():
+                if where.relation == "data":
+                    return [self.plan.data[d] for d in element.data]
+                return [self.plan.components[c] for c in self._ends(element, where.relation)]
+            case Data():
+                return self.holders.get(element.id, ())
+            case Identity():
+                return self.users.get(element.id, ())
             case _:
-                return
+                return self.inside.get(element.id, ())
+
+    def _of_component(self, relation: str, component: Component) -> Iterable[Element]:
+        incoming, outgoing = self.incoming.get(component.id, ()), self.outgoing.get(component.id, ())
+        if relation == "incoming":
+            return incoming
+        if relation == "outgoing":
+            return outgoing
+        if relation == "holds":
+            return [self.plan.data[d] for d in component.holds]
+        if relation == "handles":
+            flowing = (d for flow in (*incoming, *outgoing) for d in flow.data)
+            return [self.plan.data[d] for d in dict.fromkeys((*component.holds, *flowing))]
+        if relation == "zone":
+            return [self.zones[component.zone]] if component.zone in self.zones else []
+        return [self.plan.identities[component.runs_as]] if component.runs_as else []
 
     def _ends(self, flow: Flow, end: str) -> tuple[str, ...]:
         """Where content of a flow comes from or goes to; both ends for a flow as a whole that goes both ways."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bastide.catalog.model import Threat
-from bastide.catalog.pattern import Origin, Predicate
 from bastide.catalog.pattern import All as AllOf
+from bastide.catalog.pattern import Origin, Predicate
 from bastide.plan.model import Element
 from bastide.threats.predicates import Index
 from bastide.threats.presence import Presence
@@ -278,7 +278,7 @@ class _Run:
     def _neighbours(self, node: Node, edge: Edge) -> Iterable[Node]:
         """The nodes that the child role can have next to a node of the parent role."""
         if edge.move == "step":
-            assert isinstance(node, int)  # noqa: S101 - steps join components and flows only
+            assert isinstance(node, int)
             return self._arrivals(node) if edge.forward else [self.graph.main[n] for n in self.graph.after[node]]
         return self._related(node, edge)
 
@@ -314,7 +314,7 @@ class _Run:
         reach = self.matcher.reach(starts, edge.forward, key, mask)
         found: _Table = {}
         for node, choice in parents.items():
-            assert isinstance(node, int)  # noqa: S101 - path legs join components only
+            assert isinstance(node, int)
             if node in starts:  # one part plays both roles: content that starts in a store is in the store
                 found[node] = _Choice(choice.cost + starts[node], (*choice.branches, (edge, node, ())))
                 continue
@@ -340,7 +340,9 @@ class _Run:
         steps = dict.fromkeys(path)
         return Witness(bound[self.shape.threat.sink], named, tuple(steps), bound, tuple(spans))
 
-    def _walk(self, role: str, node: Node, bound: dict[str, str], spans: list[tuple[Edge, tuple[str, ...]]]) -> list[str]:
+    def _walk(
+        self, role: str, node: Node, bound: dict[str, str], spans: list[tuple[Edge, tuple[str, ...]]]
+    ) -> list[str]:
         """The ids of the witness below a role, in the order in which content moves."""
         bound[role] = self.element_of(role, node)
         own = self._ids(role, node)

@@ -64,7 +64,9 @@ class Index(Lookups):
                 fitting = {k.id for k in self.vocabulary.kinds.values() if any(k.is_a(kind) for kind in kinds)}
                 return lambda element: isinstance(element, Component) and element.kind in fitting
             case PlatformIs(platforms):
-                return lambda element: any((own := _platform(element)) == p or own.startswith(p + ".") for p in platforms)
+                return lambda element: any(
+                    (own := _platform(element)) == p or own.startswith(p + ".") for p in platforms
+                )
             case Origin(levels):
                 return lambda element: any(self.graph.origins.get(n) in levels for n in self.origin_nodes(element))
             case Crosses():
@@ -138,7 +140,9 @@ def _matches(value: Value, wanted: frozenset[str | bool]) -> bool:
     if isinstance(value, bool):
         return value in wanted
     if isinstance(value, tuple):
-        return any(item in wanted or any(isinstance(w, str) and item.startswith(w + ".") for w in wanted) for item in value)
+        return any(
+            item in wanted or any(isinstance(w, str) and item.startswith(w + ".") for w in wanted) for item in value
+        )
     return value in wanted or ("," in value and any(part.strip() in wanted for part in value.split(",")))
 
 
@@ -159,8 +163,6 @@ def _kinds_of(where: Predicate) -> tuple[str, ...] | None:
     if isinstance(where, All):
         return next((k for part in where.parts if (k := _kinds_of(part)) is not None), None)
     return None
-
-
 
 
 def _platform(element: Element) -> str:

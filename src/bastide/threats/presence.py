@@ -89,7 +89,14 @@ class Presence:
         if found is None or where is None or self.index.holds(where, found) is not False:
             return None
         facts = [(e, n, e.facts.get(n)) for e, n in self.index.facts_behind(Not(where), found)]
-        return next(((e, n) for e, n, f in facts if e is found and f and f.source is not Source.ASSUMED and self._speaks(where, e, f, n)), None)
+        return next(
+            (
+                (e, n)
+                for e, n, f in facts
+                if e is found and f and f.source is not Source.ASSUMED and self._speaks(where, e, f, n)
+            ),
+            None,
+        )
 
     def _speaks(self, where: Predicate, element: Element, fact: Fact, name: str) -> bool:
         """Whether changing this one fact to unknown would leave the control's presence open."""
@@ -117,7 +124,9 @@ class Presence:
                 if truth is None:
                     unknown.add(element.id)
                 elif truth:
-                    sources = [e.facts[name].source for e, name in self.index.facts_behind(where, element) if name in e.facts]
+                    sources = [
+                        e.facts[name].source for e, name in self.index.facts_behind(where, element) if name in e.facts
+                    ]
                     # As good as the weakest of the facts that it rests on.
                     states = [_STATES[s] for s in sources] or [ControlState.CLAIMED]
                     _raise(present, element.id, min(states, key=_ORDER.index))
@@ -152,9 +161,13 @@ def contradictions(presence: Presence) -> list[Diagnostic]:
                 element, name = denied
                 fact = element.facts[name]
                 message = f"control `{claim.control}` is claimed on `{id}`, but `{element.id}` says {name}: {_say(fact.value)}"
-                found.append(Diagnostic(message, claim.location, hint=f"correct the claim, or the fact at {fact.location}"))
+                found.append(
+                    Diagnostic(message, claim.location, hint=f"correct the claim, or the fact at {fact.location}")
+                )
     return found
 
 
 def _say(value: object) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        ", ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    )

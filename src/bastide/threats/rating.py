@@ -38,7 +38,7 @@ class Rater:
     def rate(self, threat: Threat, witness: Witness, reducing: int) -> Rating:
         """The rating of one witness; `reducing` is the number of reducing controls on it."""
         impact = list(self._impact(threat, witness))
-        likelihood = [self.prior(threat), *self._likelihood(threat, witness, reducing)]
+        likelihood = [self.prior(threat), *self._likelihood(witness, reducing)]
         return Rating(
             impact=_clip(_total_impact(impact, threat)),
             likelihood=_clip(sum(t.points for t in likelihood)),
@@ -66,7 +66,11 @@ class Rater:
         for framework, ids in threat.refs.items():
             if framework.startswith(ATLAS + ":"):
                 for id in ids:
-                    entry = self.catalog.frameworks[framework].entries.get(id) if framework in self.catalog.frameworks else None
+                    entry = (
+                        self.catalog.frameworks[framework].entries.get(id)
+                        if framework in self.catalog.frameworks
+                        else None
+                    )
                     maturity = str(entry.facts.get("maturity", "")) if entry else ""
                     best = max(best, (MATURITY_POINTS.get(maturity, 0), id, maturity), key=lambda b: b[0])
         points, id, maturity = best
@@ -92,7 +96,9 @@ class Rater:
     def _data_term(self, data: Data) -> Term:
         name = data.value("class")
         points = CLASS_POINTS.get(str(name), UNKNOWN_CLASS)
-        why = f"data `{data.id}` is {name}" if name else f"class of data `{data.id}` is unknown, counted as confidential"
+        why = (
+            f"data `{data.id}` is {name}" if name else f"class of data `{data.id}` is unknown, counted as confidential"
+        )
         contains = data.value("contains")
         sensitive = [c for c in contains if c.split(".")[0] in SENSITIVE] if isinstance(contains, tuple) else []
         many = data.value("tenants") == "many"
@@ -120,8 +126,8 @@ class Rater:
         return []
 
     # -- likelihood ---------------------------------------------------------------------------------------------
-    def _likelihood(self, threat: Threat, witness: Witness, reducing: int) -> Iterator[Term]:
-        attackers = [e for e in self._attackers(threat, witness) if isinstance(e, Component)]
+    def _likelihood(self, witness: Witness, reducing: int) -> Iterator[Term]:
+        attackers = [e for e in self._attackers(witness) if isinstance(e, Component)]
         if attackers:
             yield from self._position(attackers)
         autonomy = [(e.id, e.value("autonomy")) for e in self._roles(witness)]
@@ -135,7 +141,9 @@ class Rater:
                     yield Term(-1, f"`{id}` only suggests")
                     break
         if reducing:
-            yield Term(-min(reducing, MAX_REDUCTION), f"{reducing} reducing control{'s' if reducing > 1 else ''} in place")
+            yield Term(
+                -min(reducing, MAX_REDUCTION), f"{reducing} reducing control{'s' if reducing > 1 else ''} in place"
+            )
 
     def _position(self, attackers: Iterable[Component]) -> Iterator[Term]:
         for component in attackers:
@@ -149,14 +157,16 @@ class Rater:
                 yield Term(-1, f"the attacker must act as staff at `{component.id}`")
                 return
 
-    def _attackers(self, threat: Threat, witness: Witness) -> Iterable[Element]:
+    def _attackers(self, witness: Witness) -> Iterable[Element]:
         """Where the attack starts: the role at the beginning of the witness' path, or else the sink's callers."""
         first = next((self.plan.components[id] for id in witness.path if id in self.plan.components), None)
         if first is None:
             return ()
         if len(witness.path) == 1:
             exposed = first.value("internet-facing") is True
-            callers = [self.plan.components[f.source] for f in self.index.incoming.get(first.id, ()) if f.source != first.id]
+            callers = [
+                self.plan.components[f.source] for f in self.index.incoming.get(first.id, ()) if f.source != first.id
+            ]
             return [first, *callers] if exposed or callers else ()
         return [first]
 

@@ -66,4 +66,6 @@ def _check_sinks(threat: Threat, root: Node, sinks: set[str], questions: list[st
         return
     wanted = {str(item) for item in (expect.plain_data() if expect.is_list else [expect.plain_data()])}
     if wanted != sinks:
-        yield expect.diagnostic(f"`{threat.id}` fires at {', '.join(sorted(sinks))}, expected {', '.join(sorted(wanted))}")
+        yield expect.diagnostic(
+            f"`{threat.id}` fires at {', '.join(sorted(sinks))}, expected {', '.join(sorted(wanted))}"
+        )
