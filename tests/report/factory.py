@@ -92,9 +92,7 @@ def rag_agent() -> Plan:
                 location=place,
                 facts=facts(13, trust="workload", cloud="aws", egress="any"),
             ),
-            Zone(
-                id="vault", name="Payments", parent="app", location=place, facts=facts(14, trust="restricted")
-            ),
+            Zone(id="vault", name="Payments", parent="app", location=place, facts=facts(14, trust="restricted")),
             Zone(id="provider", name="Model provider", location=place, facts=facts(15, trust="third-party")),
         ),
         data=by_id(
@@ -109,9 +107,7 @@ def rag_agent() -> Plan:
                 location=place,
                 facts=facts(6, **{"class": "internal"}, written_by="third-party"),
             ),
-            Data(
-                id="orders", location=place, facts=facts(7, **{"class": "restricted"}, contains=("payment",))
-            ),
+            Data(id="orders", location=place, facts=facts(7, **{"class": "restricted"}, contains=("payment",))),
             Data(id="answer", location=place, facts=facts(8, **{"class": "confidential"})),
         ),
         identities=by_id(
@@ -157,9 +153,7 @@ def rag_agent() -> Plan:
                 tenancy="single",
             ),
             component("memory", "ai.memory", "app", 27, name="Conversation memory", memory_scope="user"),
-            component(
-                "llm", "ai.model.endpoint", "provider", 28, name="Language model", platform="aws.bedrock"
-            ),
+            component("llm", "ai.model.endpoint", "provider", 28, name="Language model", platform="aws.bedrock"),
             component("refund", "ai.tool", "vault", 29, name="Refund tool", side_effect="irreversible"),
             component(
                 "orders-db",
@@ -239,8 +233,7 @@ def finding(n: int, path: tuple[str, ...], impact: int, likelihood: int, **chang
         id=f"B-{n:010x}",
         rule="injection/retrieved-document",
         title="Retrieved documents steer a tool with side effects",
-        message="Text that Vendor can write reaches Assistant through Knowledge base and can make it call "
-        "Refund tool",
+        message="Text that Vendor can write reaches Assistant through Knowledge base and can make it call Refund tool",
         rating=rating(impact, likelihood),
         state=FindingState.OPEN,
         elements={"author": path[0], "tool": path[-1]},
@@ -384,9 +377,7 @@ def assessment(plan: Plan | None = None) -> Assessment:
             rule="classic/patching",
             title="Known holes may be open",
             message="Document intake may run unpatched software",
-            decision=Decision(
-                "B-0000000008", FindingState.FALSE_POSITIVE, "support-eng", "It is a managed service."
-            ),
+            decision=Decision("B-0000000008", FindingState.FALSE_POSITIVE, "support-eng", "It is a managed service."),
         ),
     )
     questions = (
@@ -428,9 +419,7 @@ def assessment(plan: Plan | None = None) -> Assessment:
         ("B-0000000004",),
     )
     labels = {
-        c: Label(
-            "third-party" if c in VENDOR_PATH else "user", "restricted" if c in MODEL_PATH else "internal"
-        )
+        c: Label("third-party" if c in VENDOR_PATH else "user", "restricted" if c in MODEL_PATH else "internal")
         for c in plan.components
     }
     return Assessment(plan.id, plan.digest, findings, questions, hardening, labels, rules=118)
@@ -509,8 +498,6 @@ def big_assessment(plan: Plan, findings: int) -> Assessment:
     for n in range(findings):
         f = flows[n % len(flows)]
         impact = 5 - n * 5 // findings
-        made.append(
-            finding(n, (f.source, f.id, f.target), impact, 2 + n % 4, message=f"Finding {n} at {f.target}")
-        )
+        made.append(finding(n, (f.source, f.id, f.target), impact, 2 + n % 4, message=f"Finding {n} at {f.target}"))
     made.sort(key=lambda f: (-f.rating.score, f.id))
     return Assessment(plan.id, plan.digest, tuple(made), (), None, rules=118)

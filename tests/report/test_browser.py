@@ -239,9 +239,7 @@ def test_text_stands_out_enough(page: Any, scheme: str) -> None:
     """WCAG AA: 4.5 to 1 for text, in both schemes."""
     prefer(page, scheme)
     page.refresh()
-    dark = (
-        page.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(251, 251, 252)"
-    )
+    dark = page.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(251, 251, 252)"
     assert dark == (scheme == "dark")
     assert page.execute_script(CONTRAST) == []
 

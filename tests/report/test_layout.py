@@ -29,9 +29,7 @@ def plans(draw: st.DrawFn) -> Plan:
     if parts:
         ends = st.sampled_from([p.id for p in parts])
         for n in range(draw(st.integers(0, 30))):
-            flows.append(
-                Flow(id=f"f{n}", source=draw(ends), target=draw(ends), both_ways=draw(st.booleans()))
-            )
+            flows.append(Flow(id=f"f{n}", source=draw(ends), target=draw(ends), both_ways=draw(st.booleans())))
     return Plan(
         id="any",
         zones={z.id: z for z in zones},

@@ -47,9 +47,7 @@ def named(word: str) -> Plan:
     components = {f"{word}{n}": Component(id=f"{word}{n}", name=word, kind=word, zone=word) for n in range(2)}
     flows = {
         word: Flow(id=word, name=word, source=f"{word}0", target=f"{word}1", data=("d",)),
-        "v": Flow(
-            id="v", source=f"{word}1", target=f"{word}0", facts=factory.facts(verb=word, encrypted=word)
-        ),
+        "v": Flow(id="v", source=f"{word}1", target=f"{word}0", facts=factory.facts(verb=word, encrypted=word)),
     }
     return Plan(id=word, name=word, data=data, zones=zones, components=components, flows=flows)
 
@@ -71,8 +69,7 @@ def test_it_names_itself_and_says_what_it_shows() -> None:
     described = {e.get("id"): e.text for e in root}
     assert [described[i] for i in ids] == [
         "Support assistant",
-        "12 components in 4 trust zones, 12 flows. "
-        "Content moves from left to right where the design allows it.",
+        "12 components in 4 trust zones, 12 flows. Content moves from left to right where the design allows it.",
     ]
 
 
@@ -145,9 +142,7 @@ def test_any_name_gives_well_formed_xml(word: str) -> None:
 def test_the_same_plan_gives_the_same_bytes() -> None:
     vocabulary = load_vocabulary()
     first, second = factory.rag_agent(), factory.rag_agent()
-    assert draw(first, vocabulary, factory.assessment(first)) == draw(
-        second, vocabulary, factory.assessment(second)
-    )
+    assert draw(first, vocabulary, factory.assessment(first)) == draw(second, vocabulary, factory.assessment(second))
 
 
 def test_an_empty_plan_is_an_empty_picture() -> None:

@@ -29,9 +29,7 @@ _FOLDER = Path(__file__).parent
 _CODE = re.compile(r"`([^`\n]{1,300})`")
 
 
-def render_html(
-    plan: Plan, assessment: Assessment, catalog: Catalog, *, changes: Any = None, generated: str
-) -> str:
+def render_html(plan: Plan, assessment: Assessment, catalog: Catalog, *, changes: Any = None, generated: str) -> str:
     """The whole report.
 
     changes: what differs from an earlier assessment (`opened`, `closed`, `changed`); None: no such section.

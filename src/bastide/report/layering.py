@@ -54,9 +54,7 @@ def _topological(starts: Iterable[int], after: Sequence[Sequence[int]]) -> list[
     return finished[::-1]
 
 
-def columns(
-    items: Sequence[int], edges: Iterable[Edge], rank: Mapping[int, float], limit: int
-) -> list[list[int]]:
+def columns(items: Sequence[int], edges: Iterable[Edge], rank: Mapping[int, float], limit: int) -> list[list[int]]:
     """The items of one box in columns from left to right, in the order given within a column.
 
     An edge points from the item with the lower rank to the other, so there are no cycles; each item stands

@@ -16,7 +16,7 @@ from math import sqrt
 
 from bastide.plan.model import Flow, Plan, Zone
 from bastide.report.layering import columns, ranks
-from bastide.report.rooms import Link, Point, Room, lay_out
+from bastide.report.rooms import Link, Point, Room, Widths, lay_out
 
 ROUTED_FLOWS = 600
 """Up to so many flows each has its own way and label."""
@@ -74,14 +74,15 @@ def layout(
     plan: Plan,
     label_width: Callable[[Flow], float] | None = None,
     title_width: Callable[[Zone], float] | None = None,
+    card_width: float = 156.0,
 ) -> Layout:
     """Lays out a plan. The same plan gives the same picture, whatever the machine.
 
     label_width, title_width: how wide the label of a flow and the title of a zone will be; without, no room
-    is left for these.
+    is left for these. card_width: of every component.
     """
     titles = [title_width(zone) if title_width else 0.0 for zone in plan.zones.values()]
-    return _Picture(plan, label_width, titles).build()
+    return _Picture(plan, label_width, titles, card_width).build()
 
 
 @dataclass(slots=True)
@@ -99,7 +100,9 @@ class _Way:
 class _Picture:
     """Nodes are numbers: components first, then zones, then the whole picture."""
 
-    def __init__(self, plan: Plan, label_width: Callable[[Flow], float] | None, titles: list[float]) -> None:
+    def __init__(
+        self, plan: Plan, label_width: Callable[[Flow], float] | None, titles: list[float], card_width: float
+    ) -> None:
         self.names = [*plan.components, *plan.zones]
         self.components, self.root = len(plan.components), len(self.names)
         number = {c: n for n, c in enumerate(plan.components)}
@@ -111,7 +114,8 @@ class _Picture:
         self.ends = [(number[f.source], number[f.target]) for f in self.flows]
         self.routed = len(self.flows) <= ROUTED_FLOWS
         self.label_width = label_width if self.routed else None
-        self.titles: dict[int, float] = dict(enumerate(titles, self.components))
+        self.widths = {n: Widths(card_width, title) for n, title in enumerate(titles, self.components)}
+        self.widths[self.root] = Widths(card_width)
         self.children: list[list[int]] = [[] for _ in range(self.root + 1)]
         for node in range(self.root):
             self.children[self.parent[node]].append(node)
@@ -148,7 +152,7 @@ class _Picture:
                     self._link(n, way, links)
         rooms: dict[int, Room] = {}
         for box in self.boxes:
-            rooms[box] = lay_out(stacks[box], links.get(box, ()), rooms, self.titles.get(box))
+            rooms[box] = lay_out(stacks[box], links.get(box, ()), rooms, self.widths[box])
         return self._absolute(rooms, ways)
 
     def _part(self, source: int, target: int) -> tuple[int, int, int]:
@@ -179,9 +183,7 @@ class _Picture:
         budget = 5.5 + 0.45 * sqrt(self.components)
         for whole, zone in _LIMITS:
             stacks = {
-                box: columns(
-                    self.children[box], between.get(box, ()), rank, whole if box == self.root else zone
-                )
+                box: columns(self.children[box], between.get(box, ()), rank, whole if box == self.root else zone)
                 for box in self.boxes
             }
             if self._breadth(stacks) <= budget:
@@ -195,9 +197,7 @@ class _Picture:
             breadth[box] = sum(max(breadth.get(i, 1) for i in column) for column in stacks[box]) or 1
         return breadth[self.root]
 
-    def _ways(
-        self, parted: list[tuple[int, int, int]], stacks: Mapping[int, list[list[int]]]
-    ) -> list[_Way | None]:
+    def _ways(self, parted: list[tuple[int, int, int]], stacks: Mapping[int, list[list[int]]]) -> list[_Way | None]:
         column = {i: n for stack in stacks.values() for n, c in enumerate(stack) for i in c}
         found: list[_Way | None] = []
         for (source, target), (common, a, b) in zip(self.ends, parted, strict=True):

@@ -40,9 +40,7 @@ class Hop:
     """Whether it enters another trust zone."""
 
 
-def hops(
-    path: Sequence[str], parts: Mapping[str, Element], plan: Plan, vocabulary: Vocabulary
-) -> Iterator[Hop]:
+def hops(path: Sequence[str], parts: Mapping[str, Element], plan: Plan, vocabulary: Vocabulary) -> Iterator[Hop]:
     """The stops of a path. A flow belongs to the component that it leads to."""
     before: Component | None = None
     flow: Flow | None = None
@@ -91,9 +89,7 @@ def _type(element: Element | None) -> str:
 
 
 def _ends(flow: Flow, plan: Plan) -> str:
-    ends = [
-        plan.components[end].label if end in plan.components else end for end in (flow.source, flow.target)
-    ]
+    ends = [plan.components[end].label if end in plan.components else end for end in (flow.source, flow.target)]
     return flow.name or f"{ends[0]} {'↔' if flow.both_ways else '→'} {ends[1]}"
 
 
@@ -104,10 +100,8 @@ def _via(flow: Flow, before: Component | None, plan: Plan) -> str:
     names = [plan.data[d].label if d in plan.data else d for d in flow.data]
     what = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     if back:
-        says = f"answers with {what}" if what else "answers"
-    else:
-        says = f"{_VERBS.get(verb, 'sends')} {what or 'content'}"
-    return f"{says}{_how(flow)}"
+        return (f"answers with {what}" if what else "answers") + _how(flow)
+    return f"{_VERBS.get(verb, 'sends')} {what or 'content'}{_how(flow)}"
 
 
 def _how(flow: Flow) -> str:

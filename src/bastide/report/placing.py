@@ -79,8 +79,10 @@ def arrange(columns: list[list[Slot]]) -> None:
     _order(columns)
     _ends(columns, evenly=True)
     _heights(columns)
-    for _ in range(2):
+    for _ in range(3):
         _ends(columns, evenly=False)
+        _straighten(columns)
+    _ends(columns, evenly=False)
 
 
 def tracks(wires: Iterable[Wire]) -> int:
@@ -152,9 +154,7 @@ def _own(slot: Slot, wire: Wire, side: str) -> float:
 def _crossings(columns: Iterable[Sequence[Slot]]) -> int:
     total = 0
     for column in columns:
-        ends = sorted(
-            (_spot(w.left, w, "e"), _spot(w.right, w, "w")) for s in column for w in s.east if not w.hook
-        )
+        ends = sorted((_spot(w.left, w, "e"), _spot(w.right, w, "w")) for s in column for w in s.east if not w.hook)
         seen: list[float] = []
         for _, right in ends:
             total += len(seen) - bisect_right(seen, right)
@@ -181,19 +181,13 @@ def _side(slot: Slot, wires: list[Wire], side: str, evenly: bool) -> None:
         for wire in wires:
             _set_end(slot, wire, slot.ports[wire.flow, side])
         return
-    far: Callable[[Wire], float] = (
-        (lambda w: float(_far(slot, w).index)) if evenly else (lambda w: _far_y(slot, w))
-    )
+    far: Callable[[Wire], float] = (lambda w: float(_far(slot, w).index)) if evenly else (lambda w: _far_y(slot, w))
     wires.sort(key=lambda w: (w.hook, far(w), w.flow))
     span = PITCH * (len(wires) - 1)
-    low, high = slot.y + PITCH / 2 + 2, slot.y + slot.height - PITCH / 2
-    if evenly:
-        wanted = [slot.y + slot.height / 2 - span / 2 + PITCH * n for n in range(len(wires))]
-    else:
-        wanted = [_far_y(slot, w) for w in wires]
-    for wire, y in zip(
-        wires, spread(wanted, [PITCH] * len(wires), low=low, high=max(low, high - span)), strict=True
-    ):
+    low, high = slot.y + 8, slot.y + slot.height - 6
+    middle = slot.y + slot.height / 2 - span / 2
+    wanted = [middle + PITCH * n if evenly else _far_y(slot, w) for n, w in enumerate(wires)]
+    for wire, y in zip(wires, spread(wanted, [PITCH] * len(wires), low=low, high=max(low, high - span)), strict=True):
         _set_end(slot, wire, y - slot.y)
 
 
@@ -215,7 +209,7 @@ def _set_end(slot: Slot, wire: Wire, at: float) -> None:
 def _gap(above: Slot, below: Slot) -> float:
     if above.passage and below.passage:
         return 0.0
-    return 10.0 if above.passage or below.passage else 24.0
+    return 10.0 if above.passage or below.passage else 22.0
 
 
 def _heights(columns: list[list[Slot]]) -> None:
@@ -240,15 +234,36 @@ def _settle(column: list[Slot], step: list[float], *, both: bool) -> None:
         pulls = [(w.y1 - w.right_at, 4.0 if w.left.passage and slot.passage else 1.0) for w in slot.west]
         if both or not pulls:
             pulls += [
-                (w.y2 - w.left_at, 4.0 if w.right.passage and slot.passage else 1.0)
-                for w in slot.east
-                if not w.hook
+                (w.y2 - w.left_at, 4.0 if w.right.passage and slot.passage else 1.0) for w in slot.east if not w.hook
             ]
         weight = sum(p for _, p in pulls)
         wanted.append(sum(y * p for y, p in pulls) / weight if weight else slot.y)
         weights.append(weight or 0.1)
     for slot, y in zip(column, spread(wanted, step, weights=weights), strict=True):
         slot.y = y
+
+
+def _straighten(columns: list[list[Slot]]) -> None:
+    """Moves each slot, where there is room, to where most of its wires run straight."""
+    for column in (*columns, *reversed(columns)):
+        for n, slot in enumerate(column):
+            room = _room(column, n)
+            bends = [w.y1 - w.y2 for w in slot.west] + [w.y2 - w.y1 for w in slot.east if not w.hook]
+            moves = [b for b in bends if room[0] <= b <= room[1]]
+            if moves:
+                slot.y += max([0.0, *moves], key=lambda m: (sum(abs(b - m) < 0.5 for b in bends), -abs(m)))
+
+
+def _room(column: Sequence[Slot], n: int) -> tuple[float, float]:
+    """How far a slot can move up and down before it meets its neighbours."""
+    slot, up, down = column[n], float("-inf"), float("inf")
+    if n > 0:
+        above = column[n - 1]
+        up = above.y + above.height + _gap(above, slot) - slot.y
+    if n + 1 < len(column):
+        below = column[n + 1]
+        down = below.y - slot.height - _gap(slot, below) - slot.y
+    return up, down
 
 
 def spread(

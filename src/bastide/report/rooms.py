@@ -10,9 +10,19 @@ from itertools import pairwise
 from bastide.report.placing import PITCH, TRACK, Slot, Wire, arrange, join, tracks
 
 Point = tuple[float, float]
-CARD_WIDTH, CARD_HEIGHT = 156.0, 56.0
+CARD_HEIGHT = 56.0
 _TITLE, _PAD, _BORDER_CHANNEL, _CHANNEL = 34.0, 16.0, 16.0, 36.0
 _LABEL_PAD, _ARROW_ROOM = 8.0, 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How wide the texts are that the boxes have to hold."""
+
+    card: float = 156.0
+    """Of every component."""
+    title: float | None = None
+    """Of the title of the box that is laid out; None: no title and no border."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +60,31 @@ class Room:
     """Where each flow crosses the border, from the top."""
 
 
-def lay_out(
-    columns: Sequence[Sequence[int]], links: Sequence[Link], inner: Mapping[int, Room], title: float | None
-) -> Room:
+def lay_out(columns: Sequence[Sequence[int]], links: Sequence[Link], inner: Mapping[int, Room], widths: Widths) -> Room:
     """Places the items of the columns and routes the links.
 
-    inner: the items that are boxes themselves. title: the width of the box's title; None: no border either.
+    inner: the items that are boxes themselves.
     """
     crowd: dict[tuple[int, str], int] = {}
     for link in links:
         for end in link.ends():
             crowd[end] = crowd.get(end, 0) + 1
-    slots = {i: _slot(i, inner.get(i), crowd) for c in columns for i in c}
+    slots = {i: _slot(i, inner.get(i), crowd, widths.card) for c in columns for i in c}
     where = {i: n for n, c in enumerate(columns, 1) for i in c}
     grid: list[list[Slot]] = [[], *([slots[i] for i in c] for c in columns), []]
     laid = [(link, _wires(link, slots, where, grid)) for link in links]
     arrange(grid)
-    return _measure(grid, laid, title)
+    return _measure(grid, laid, widths)
 
 
-def _slot(item: int, room: Room | None, crowd: Mapping[tuple[int, str], int]) -> Slot:
+def _slot(item: int, room: Room | None, crowd: Mapping[tuple[int, str], int], width: float) -> Slot:
     if room is not None:
         return Slot(room.height, room.width, item, room.ports)
     busiest = max(crowd.get((item, "w"), 0), crowd.get((item, "e"), 0))
-    return Slot(max(CARD_HEIGHT, PITCH * busiest + 12), CARD_WIDTH, item)
+    return Slot(max(CARD_HEIGHT, PITCH * busiest + 12), width, item)
 
 
-def _wires(
-    link: Link, slots: Mapping[int, Slot], where: Mapping[int, int], grid: list[list[Slot]]
-) -> list[Wire]:
+def _wires(link: Link, slots: Mapping[int, Slot], where: Mapping[int, int], grid: list[list[Slot]]) -> list[Wire]:
     """The wires of one link, with passages through the columns in between."""
     if link.hook and link.left is not None and link.right is not None:
         return [join(link.flow, slots[link.left], slots[link.right], hook=True)]
@@ -104,9 +110,9 @@ class _Rulers:
     """Of each slot, by its identity."""
 
 
-def _measure(grid: list[list[Slot]], laid: Sequence[tuple[Link, list[Wire]]], title: float | None) -> Room:
+def _measure(grid: list[list[Slot]], laid: Sequence[tuple[Link, list[Wire]]], widths: Widths) -> Room:
     """Turns the arranged slots into positions."""
-    framed = title is not None
+    framed = widths.title is not None
     everything = [s for c in grid for s in c]
     top = min((s.y for s in everything), default=0.0) - (_TITLE if framed else 0.0)
     bottom = max((s.y + s.height for s in everything), default=0.0) + (_PAD if framed else 0.0)
@@ -114,8 +120,8 @@ def _measure(grid: list[list[Slot]], laid: Sequence[tuple[Link, list[Wire]]], ti
         slot.y -= top
     rulers = _rulers(grid, laid, framed)
     room = Room(rulers.x[-1], bottom - top)
-    if title is not None:
-        room.width = max(room.width, title, CARD_WIDTH + 2 * _BORDER_CHANNEL)
+    if widths.title is not None:
+        room.width = max(room.width, widths.title, widths.card + 2 * _BORDER_CHANNEL)
         rulers.x[-1] = room.width
         room.height = max(room.height, _TITLE + _PAD)
     for x, width, column in zip(rulers.x, rulers.width, grid, strict=True):

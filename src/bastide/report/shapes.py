@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: E501  (a shape reads better on one line)
 """The small pictures that stand for kinds of component, on a grid of 24 by 24, drawn with strokes only."""
 
 from __future__ import annotations
@@ -31,6 +30,4 @@ OPEN_LOCK = '<path class="lock open" d="M1 4.4h7v5H1zM2.4 4.4V2.6a2.1 2.1 0 0 1 
 
 def symbols(names: set[str]) -> str:
     """The definitions of the shapes with these names."""
-    return "".join(
-        f'<symbol id="shape-{n}" viewBox="0 0 24 24">{SHAPES[n]}</symbol>' for n in SHAPES if n in names
-    )
+    return "".join(f'<symbol id="shape-{n}" viewBox="0 0 24 24">{SHAPES[n]}</symbol>' for n in SHAPES if n in names)

@@ -12,7 +12,7 @@ from bastide.plan.model import Component, Flow, Plan, Zone
 from bastide.plan.vocabulary import Vocabulary
 from bastide.report.layout import Box, Layout, Line, layout
 from bastide.report.shapes import LOCK, OPEN_LOCK, SHAPES, symbols
-from bastide.report.text import escape, fit, listed, width, wrap
+from bastide.report.text import clean, escape, fit, listed, width, wrap
 from bastide.threats.model import Assessment, Severity
 
 TRUST_NAMES: Mapping[str, str] = {
@@ -25,15 +25,13 @@ TRUST_NAMES: Mapping[str, str] = {
 }
 _MARGIN, _LEGEND = 16.0, 58.0
 _NAME, _CAPTION, _LABEL = 13.0, 11.0, 11.0
-_BOLD = 1.08
+_BOLD = 1.16
 _LABEL_ROOM, _GLYPH = 88.0, 12.0
 _TEXT_LEFT = 40.0
 _CORNER = 7.0
 
 
-def draw(
-    plan: Plan, vocabulary: Vocabulary, assessment: Assessment | None = None, *, standalone: bool = True
-) -> str:
+def draw(plan: Plan, vocabulary: Vocabulary, assessment: Assessment | None = None, *, standalone: bool = True) -> str:
     """The picture of a plan as one `<svg>` element.
 
     assessment: marks each component with the number and the worst severity of open findings on it.
@@ -42,7 +40,7 @@ def draw(
     Every component, flow and zone carries its id in `data-id`.
     """
     names = {d.id: d.label for d in plan.data.values()}
-    where = layout(plan, lambda flow: _label_width(flow, names), _title_width)
+    where = layout(plan, lambda flow: _label_width(flow, names), _title_width, _card_width(plan, vocabulary))
     return "".join(_Drawing(plan, vocabulary, where, names, _marks(assessment)).render(standalone))
 
 
@@ -56,6 +54,17 @@ def shape_of(component: Component, vocabulary: Vocabulary) -> str:
     """The name of the small picture for a component's kind."""
     kind = vocabulary.kinds.get(component.kind)
     return kind.draw if kind and kind.draw in SHAPES else "box"
+
+
+def _card_width(plan: Plan, vocabulary: Vocabulary) -> float:
+    """As wide as the titles of kinds and the words of names need, within bounds."""
+    need = 0.0
+    for component in plan.components.values():
+        words = clean(component.label[:200]).split()
+        kind = vocabulary.kinds.get(component.kind)
+        need = max(need, width(kind.title, _CAPTION) if kind else 0.0)
+        need = max([need, *(width(word, _NAME * _BOLD) for word in words)])
+    return min(max(need + _TEXT_LEFT + 10, 124.0), 176.0)
 
 
 def sealing(flow: Flow) -> str:
@@ -161,7 +170,7 @@ class _Drawing:
         says = f"{component.label}: {title}" + (f"; {mark.count} open, worst {mark.severity}" if mark else "")
         return (
             f'<g class="node shape-{shape}" data-id="{escape(component.id)}"><title>{escape(says)}</title>'
-            f"{_rect('card', box.x, box.y, box.width, box.height, 26 if shape in ('person', 'cloud') else 9)}"
+            f"{_rect('card', box.x, box.y, box.width, box.height, 16 if shape in ('person', 'cloud') else 9)}"
             f'<use href="#shape-{shape}" x="{_n(box.x + 10)}" y="{_n(middle - 12)}" width="24" height="24"/>'
             f"{names}{_text('kind', x, top + 15 * len(lines) - 1, fit(title, room, _CAPTION))}"
             f"{_badge(mark, box.x - 6, box.y - 8) if mark else ''}</g>"
@@ -204,9 +213,7 @@ class _Drawing:
         present = {_trust(z) for z in self.plan.zones.values()}
         for trust in (t for t in TRUST_NAMES if t in present):
             text = TRUST_NAMES[trust] if trust in ("none", "unknown") else f"{trust} ({TRUST_NAMES[trust]})"
-            yield f'<g class="zone trust-{trust}">{_rect("", x, 6, 14, 14, 4)}</g>' + _text(
-                "", x + 20, 17, text
-            )
+            yield f'<g class="zone trust-{trust}">{_rect("", x, 6, 14, 14, 4)}</g>' + _text("", x + 20, 17, text)
             x += width(text, _CAPTION) * 1.1 + 40
         yield _lock(True, 0, 27) + _text("", 14, 37, "encrypted")
         yield _lock(False, 88, 27) + _text("", 102, 37, "not encrypted")
@@ -235,9 +242,7 @@ def _trust(zone: Zone) -> str:
 
 def _rect(name: str, x: float, y: float, width: float, height: float, radius: float) -> str:
     style = f' class="{name}"' if name else ""
-    return (
-        f'<rect{style} x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}"/>'
-    )
+    return f'<rect{style} x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}"/>'
 
 
 def _text(name: str, x: float, y: float, text: str) -> str:

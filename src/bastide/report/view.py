@@ -27,7 +27,7 @@ from bastide.threats.model import (
 )
 
 T = TypeVar("T")
-FULL, LISTED, PARTS, QUESTIONS, RANKED = 300, 2000, 400, 200, 60
+FULL, LISTED, PARTS, QUESTIONS, RANKED = 300, 2000, 400, 200, 20
 """How many findings are shown in full, how many more in a line, how many parts, questions and controls."""
 
 STATES: Mapping[FindingState, tuple[str, str]] = {
@@ -145,6 +145,7 @@ class View:
         for group in (plan.components, plan.flows, plan.data, plan.identities, plan.zones):
             self._parts |= group
         self._expired = frozenset(assessment.expired)
+        self._by_id = {f.id: f for f in assessment.findings}
 
     def name(self, id: str) -> str:
         """What people call an element."""
@@ -185,9 +186,7 @@ class View:
             all = [f for f in self.assessment.findings if f.state is state]
             full, rest = all[:room], all[room : room + lines]
             room, lines = max(0, room - len(full)), lines - len(rest)
-            found.append(
-                StateView(state, title, means, tuple(map(self._finding, full)), tuple(rest), len(all))
-            )
+            found.append(StateView(state, title, means, tuple(map(self._finding, full)), tuple(rest), len(all)))
         return tuple(found)
 
     def _finding(self, finding: Finding) -> FindingView:
@@ -223,18 +222,13 @@ class View:
         return listed(self.assessment.questions, QUESTIONS)
 
     def hanging(self, question: Question) -> Listed:
-        """The findings that hang on a question: those that there are, with their titles."""
-        known = {f.id: f for f in self.assessment.findings}
-        return listed([(id, known.get(id)) for id in question.could_open], 5)
+        """The findings of this report that hang on a question; `why` counts those that the answer could add."""
+        return listed([self._by_id[id] for id in question.could_open if id in self._by_id], 5)
 
     @property
     def cheapest(self) -> tuple[RecommendationView, ...]:
         """The cheapest set of controls."""
-        return (
-            tuple(map(self._recommendation, self.assessment.hardening.controls))
-            if self.assessment.hardening
-            else ()
-        )
+        return tuple(map(self._recommendation, self.assessment.hardening.controls)) if self.assessment.hardening else ()
 
     @property
     def ranking(self) -> Listed:
@@ -284,9 +278,7 @@ class View:
             *self._structure(element),
         ]
         rows += [
-            (name, said(fact.value), source(fact))
-            for name, fact in element.facts.items()
-            if fact.value is not None
+            (name, said(fact.value), source(fact)) for name, fact in element.facts.items() if fact.value is not None
         ]
         unknown = tuple(name for name, fact in element.facts.items() if fact.value is None)
         label = self.assessment.labels.get(element.id)

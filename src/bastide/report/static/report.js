@@ -146,7 +146,7 @@
   });
 
   // Filter
-  const filter = one(".filter");
+  const filter = one(".filter") || document.createElement("form");
   const words = new Map(findings.map((f) => [f, null]));
   function apply() {
     const severities = new Set(all(".chip[aria-pressed=true]", filter).map((c) => c.dataset.severity));
