@@ -92,6 +92,11 @@ class Lookups:
         """The nodes at which content of a component starts: its own, and flows out of it that name an author."""
         return self.starts.get(element.id, ())
 
+    def is_compound(self, attribute: str) -> bool:
+        """Whether values of an attribute can hold several words: lists, and texts with commas."""
+        known = (attributes.get(attribute) for attributes in self.vocabulary.attributes.values())
+        return any(a is not None and a.type in ("list", "text") for a in known)
+
     def kinds_with(self, attribute: str) -> frozenset[str]:
         """The component kinds that may have an attribute."""
         known = self.vocabulary.attributes["component"].get(attribute)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from bastide.catalog.pattern import All, Any, Crosses, Has, KindIs, Not, Origin, PlatformIs, Predicate, Related
 from bastide.plan.model import Component, Element, Value
@@ -77,13 +78,14 @@ class Index(Lookups):
     def _has(self, where: Has) -> Program:
         name, wanted, other = where.attribute, where.values, where.other
         kinds = self.kinds_with(name)
+        matches: Callable[[Value], bool] = partial(_matches, wanted) if self.is_compound(name) else wanted.__contains__
 
         def program(element: Element) -> Truth:
             fact = element.facts.get(name)
             if fact is None or fact.value is None:
                 # Asking a component for what its kind can't have makes no sense: it is false, not unknown.
                 return None if not isinstance(element, Component) or element.kind in kinds else False
-            return _matches(fact.value, wanted) is not other
+            return matches(fact.value) is not other
 
         return program
 
@@ -136,7 +138,7 @@ class Index(Lookups):
                 return
 
 
-def _matches(value: Value, wanted: frozenset[str | bool]) -> bool:
+def _matches(wanted: frozenset[str | bool], value: Value) -> bool:
     if isinstance(value, bool):
         return value in wanted
     if isinstance(value, tuple):
