@@ -89,9 +89,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A valid plan as plain data."""
     ids = draw(st.lists(_ids, max_size=12, unique=True))
     cuts = sorted(draw(st.lists(st.integers(0, len(ids)), min_size=4, max_size=4)))
-    data, zones, people, components, spare = (
-        ids[a:b] for a, b in zip([0, *cuts], [*cuts, len(ids)], strict=True)
-    )
+    data, zones, people, components, spare = (ids[a:b] for a, b in zip([0, *cuts], [*cuts, len(ids)], strict=True))
     found: dict[str, Any] = {
         "bastide": 1,
         "system": draw(_ids),

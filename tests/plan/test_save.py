@@ -119,7 +119,7 @@ controls:
   - {control}: {{on: customer->assistant}}
 
 x-note: [1, {{a: "b: c"}}]
-"""  # noqa: E501
+"""
     )
 
 

@@ -80,11 +80,7 @@ def test_mistakes_are_caught(wrong: dict[str, Any]) -> None:
     "right",
     [
         {"components": {"a": "ai.agent"}, "x-note": [1]},
-        {
-            "components": {
-                "a": {"kind": "ai.agent", "x-note": {}, "logs": {"value": "unknown", "source": "discovered"}}
-            }
-        },
+        {"components": {"a": {"kind": "ai.agent", "x-note": {}, "logs": {"value": "unknown", "source": "discovered"}}}},
         {
             "flows": [
                 "a -> b -> c",
