@@ -151,7 +151,9 @@ def test_filters_by_severity_state_and_text(page: Any) -> None:
     assert len(open_findings(page)) == total
     page.find_element(By.CSS_SELECTOR, ".chip.sev-critical").click()
     assert len(open_findings(page)) == total - 1
-    assert page.find_element(By.CSS_SELECTOR, ".filter output").text == f"{total - 1} of {total} findings"
+    assert (
+        page.find_element(By.CSS_SELECTOR, ".filter output").text == f"{total - 1} of the {total} findings on this page"
+    )
     page.find_element(By.CSS_SELECTOR, ".chip.sev-critical").click()
     page.find_element(By.CSS_SELECTOR, "option[value=accepted]").click()
     assert [f.get_attribute("id") for f in open_findings(page)] == ["B-0000000007"]

@@ -167,6 +167,15 @@ def test_zones_within_each_other_are_put_side_by_side() -> None:
     assert made.zones["a"].holds(made.components["c"])
 
 
+def test_a_chain_of_thousands_of_zones_is_drawn_in_seconds() -> None:
+    zones = {f"z{n}": Zone(id=f"z{n}", parent=f"z{n - 1}" if n else None) for n in range(3000)}
+    parts = {c: Component(id=c, kind="app.api", zone=z) for c, z in (("a", "z0"), ("b", "z2999"))}
+    flows = {f"f{n}": Flow(id=f"f{n}", source="a", target="b") for n in range(100)}
+    made = layout(Plan(id="p", zones=zones, components=parts, flows=flows))
+    assert all(line.curved for line in made.lines)
+    assert made.zones["z0"].holds(made.zones["z2999"])
+
+
 def test_dangling_flows_and_zones_are_left_out() -> None:
     flows = {"f": Flow(id="f", source="a", target="nowhere")}
     made = layout(Plan(id="p", components={"a": Component(id="a", kind="app.api", zone="gone")}, flows=flows))

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters |= {"prose": _prose, "said": view.said, "ids": _ids}
+    environment.filters |= {"spans": _spans, "said": view.said, "ids": _ids}
     environment.globals |= {"arithmetic": view.arithmetic, "threshold": view.threshold, "symbols": symbols}
     return environment
 
@@ -90,11 +91,11 @@ def _printable(value: Any) -> Any:
     return text.clean(value) if type(value) is str else value
 
 
-def _prose(words: str) -> Any:
-    """Text with `names in backquotes` as code."""
-    from markupsafe import Markup, escape
-
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text.clean(words)))))
+def _spans(words: str) -> Iterator[tuple[bool, str]]:
+    """The pieces of a text, and whether each is a name in backquotes."""
+    for n, piece in enumerate(_CODE.split(words)):
+        if piece:
+            yield n % 2 == 1, piece
 
 
 def _ids(path: tuple[str, ...]) -> str:

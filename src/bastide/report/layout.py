@@ -22,6 +22,8 @@ ROUTED_FLOWS = 600
 """Up to so many flows each has its own way and label."""
 
 
+ROUTED_BORDERS = 12_000
+"""And only where they cross no more borders of zones than this, counted at both ends up to the whole."""
 _LIMITS = ((9, 8), (7, 6), (6, 5), (5, 4), (4, 4), (4, 3), (3, 3), (3, 2), (2, 2))
 """Columns of the whole picture and of a zone: the first pair is taken with which it isn't too wide."""
 
@@ -109,10 +111,11 @@ class _Picture:
         zone_number = {z: n for n, z in enumerate(plan.zones, len(number))}
         inside = [c.zone for c in plan.components.values()] + [z.parent for z in plan.zones.values()]
         self.parent = [zone_number.get(zone, self.root) if zone else self.root for zone in inside] + [-1]
-        self._cut_cycles()
+        depth = self._depths()
         self.flows = [f for f in plan.flows.values() if f.source in number and f.target in number]
         self.ends = [(number[f.source], number[f.target]) for f in self.flows]
-        self.routed = len(self.flows) <= ROUTED_FLOWS
+        borders = sum(depth[source] + depth[target] for source, target in self.ends)
+        self.routed = len(self.flows) <= ROUTED_FLOWS and borders <= ROUTED_BORDERS
         self.label_width = label_width if self.routed else None
         self.widths = {n: Widths(card_width, title) for n, title in enumerate(titles, self.components)}
         self.widths[self.root] = Widths(card_width)
@@ -121,15 +124,19 @@ class _Picture:
             self.children[self.parent[node]].append(node)
         self.boxes = self._inside_out()
 
-    def _cut_cycles(self) -> None:
-        """Zones that lie in each other (the reader refuses them) are put side by side."""
-        for node in range(self.components, self.root):
-            seen, above = {node}, self.parent[node]
-            while above != self.root and above not in seen:
-                seen.add(above)
-                above = self.parent[above]
-            if above != self.root:
-                self.parent[node] = self.root
+    def _depths(self) -> list[int]:
+        """How many boxes are around each node. Zones that lie in each other (the reader refuses them) are parted."""
+        depth = [-1] * self.root + [0]
+        for start in range(self.root):
+            way = [start]
+            while depth[way[-1]] < 0:
+                depth[way[-1]] = 0  # on the way; met again, it closes a cycle
+                way.append(self.parent[way[-1]])
+            if way[-1] != self.root and way[-1] in way[:-1]:
+                self.parent[way[-2]] = way[-1] = self.root
+            for node in reversed(way[:-1]):
+                depth[node] = depth[self.parent[node]] + 1
+        return depth
 
     def _inside_out(self) -> list[int]:
         """The whole picture and all zones, each after those inside it."""

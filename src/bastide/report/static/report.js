@@ -19,6 +19,11 @@
   const summaryOf = (finding) => one("summary", finding) || finding;
   const shown = () => findings.filter((f) => !f.hidden && !f.closest("[hidden]"));
   let chosen = null;
+  // With thousands of parts, a second picture in the inset and fading would take seconds for each choice.
+  const crowded = drawn.size > 1000;
+  body.classList.toggle("crowded", crowded);
+  insetMap.toggleAttribute("hidden", crowded);
+  if (crowded) insetMap.replaceChildren();
 
   // Lighting up
   function light(ids) {
@@ -38,7 +43,9 @@
 
   function reveal(parts) {
     if (!parts.length) return;
-    const box = bounds(parts), view = map.viewBox.baseVal, scale = map.clientWidth / view.width;
+    const box = bounds(parts), view = map.viewBox.baseVal;
+    // On an overview nothing can be read: come nearer, as far as the whole path can be seen.
+    if (scale < 0.3) zoom(Math.min(0.8, Math.max(0.2, Math.min(frame.clientWidth / box.width, frame.clientHeight / box.height))));
     const left = (box.x - view.x) * scale, top = (box.y - view.y) * scale;
     frame.scrollLeft = left - Math.max(0, (frame.clientWidth - box.width * scale) / 2);
     frame.scrollTop = top - Math.max(0, (frame.clientHeight - box.height * scale) / 2);
@@ -164,7 +171,7 @@
     const any = count < findings.length;
     for (const group of all(".state")) group.hidden = any && !one(".finding:not([hidden])", group);
     one("#no-match").hidden = count > 0 || !findings.length;
-    one("output", filter).textContent = any ? `${count} of ${findings.length} findings` : "";
+    one("output", filter).textContent = any ? `${count} of the ${findings.length} findings on this page` : "";
     if (chosen && chosen.hidden) clear();
   }
   filter.addEventListener("click", (event) => {
@@ -212,7 +219,7 @@
   }
   addEventListener("hashchange", follow);
 
-  // Size of the picture: never so small that it can't be read, unless asked for
+  // Size of the picture: never so small that it can't be read, unless asked for or so large that only an overview helps
   const natural = map.viewBox.baseVal.width;
   const fitting = () => frame.clientWidth / natural;
   let scale = 0;
@@ -222,7 +229,7 @@
     map.style.width = `${natural * scale}px`;
     if (middle) frame.scrollLeft = middle * scale - frame.clientWidth / 2;
   }
-  const start = () => zoom(Math.min(1.25, Math.max(fitting(), Math.min(0.62, 24000 / natural))));
+  const start = () => zoom(Math.min(1.25, natural > 6000 ? fitting() : Math.max(fitting(), 0.62)));
   start();
   addEventListener("resize", start);
   one(".tools").addEventListener("click", (event) => {
