@@ -317,9 +317,9 @@ def test_more_trust_never_means_less() -> None:
     ("change", "message"),
     [
         (("otmVersion: 0.2.0\n", ""), "model.yaml:1:1: this is no Open Threat Model document"),
-        (("name: Shop, id", "id"), "model.yaml:2:10: `name` is missing in a project"),
+        (("name: Shop, id", "id"), "model.yaml:2:10: `name` is missing (project)"),
         (("id: ORDERS", "id: 5"), "model.yaml:5:24: `id` is a text, found `5`"),
-        (("id: ORDERS", "id: Katalog ä"), "model.yaml:6:27: there is a asset `Katalog ä` already"),
+        (("id: ORDERS", "id: Katalog ä"), "model.yaml:6:27: there is another asset `Katalog ä`"),
         (("source: Browser", "source: Brwser"), "model.yaml:23:44: there is no component `Brwser`"),
         (("parent: {trustZone: Net}", "parent: {trustZone: Nte}"), "model.yaml:21:60: there is no zone `Nte`"),
         (("vm, parent: {trustZone: app}}", "vm, parent: {component: app}}"), "component `host` lies in itself"),

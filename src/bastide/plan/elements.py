@@ -199,13 +199,14 @@ class Builder:
     def _check_nesting(self, plan: Plan) -> None:
         """Reports zones that contain themselves or nest too deep; looks no further than the bound from each."""
         for id, zone in plan.zones.items():
-            around, parent = 0, zone.parent
-            while parent is not None and parent != id and around < MAX_ZONE_DEPTH:
+            around: dict[str, None] = {}
+            parent = zone.parent
+            while parent is not None and parent != id and parent not in around and len(around) <= MAX_ZONE_DEPTH:
+                around[parent] = None
                 parent = plan.zones[parent].parent if parent in plan.zones else None
-                around += 1
             if parent == id:
                 self._zone_nodes[id].problem(f"zone `{id}` lies in itself", "take out one `in:` of the circle")
-            elif parent is not None:
+            elif len(around) > MAX_ZONE_DEPTH:
                 self._zone_nodes[id].problem(f"zone `{id}` lies in more than {MAX_ZONE_DEPTH} others")
 
     # -- pieces -------------------------------------------------------------------------------------------------

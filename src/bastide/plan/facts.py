@@ -13,6 +13,13 @@ from bastide.plan.yamlfile import Node, key_text
 
 UNKNOWN = "unknown"
 _BOOLEANS: Mapping[str, bool] = {"yes": True, "no": False, "true": True, "false": False}
+_SPOKEN: Mapping[ElementType, str] = {
+    "component": "a component",
+    "flow": "a flow",
+    "data": "a data asset",
+    "zone": "a zone",
+    "identity": "an identity",
+}
 _LONG_KEYS = ("value", "source", "evidence", "at")
 
 
@@ -81,10 +88,10 @@ class FactReader:
         elsewhere = self.vocabulary.attributes[element].get(key)
         if elsewhere is not None:
             kinds = ", ".join(elsewhere.on[:8])
-            node.problem(f"a `{kind}` has no attribute `{key}`", f"it belongs to {kinds}")
+            node.problem(f"`{kind}` has no attribute `{key}`", f"it belongs to {kinds}")
         else:
-            what = f"`{kind}`" if kind else element
-            node.problem(f"unknown attribute `{key[:60]}` of a {what}", did_you_mean(key, [*allowed, *structure]))
+            what = f"`{kind}`" if kind else _SPOKEN[element]
+            node.problem(f"unknown attribute `{key[:60]}` of {what}", did_you_mean(key, [*allowed, *structure]))
 
     def _add_defaults(
         self,
@@ -102,7 +109,7 @@ class FactReader:
                     found[key] = fact
             elif key not in self.vocabulary.attributes[element]:
                 key_node.problem(
-                    f"unknown attribute `{key}` of a {element}", did_you_mean(key, self.vocabulary.attributes[element])
+                    f"unknown attribute `{key}` of {_SPOKEN[element]}", did_you_mean(key, self.vocabulary.attributes[element])
                 )
 
     def _by_definition(self, element: ElementType, kind: str, allowed: Mapping[str, Attribute]) -> dict[str, Fact]:

@@ -96,11 +96,11 @@ def _check_depth(root: Node) -> None:
 
 def _check_part(part: Node, group: str) -> None:
     if not part.is_map:
-        part.problem(f"expected the mapping of a {group}, found {part.describe()}")
+        part.problem(f"expected a mapping ({group}), found {part.describe()}")
         return
     for key in _REQUIRED[group]:
         if part.get(key) is None:
-            part.problem(f"`{key}` is missing in a {group}")
+            part.problem(f"`{key}` is missing ({group})")
     for key, _, value in part.items():
         if key in _TEXT and (not isinstance(value.value, str) or (key == "id" and not value.value)):
             value.problem(f"`{key}` is a text, found {value.describe()}", "numbers need quotes")
@@ -119,7 +119,7 @@ def _check_unique(part: Node, seen: dict[str, Node], group: str) -> None:
         return
     earlier = seen.setdefault(id.value, id)
     if earlier is not id:
-        id.problem(f"there is a {group} `{id.value[:80]}` already", f"at {earlier.location}")
+        id.problem(f"there is another {group} `{id.value[:80]}`", f"at {earlier.location}")
 
 
 def _check_parents(root: Node) -> None:
