@@ -146,6 +146,16 @@ def test_a_component_shows_what_is_known_about_it(page: Any) -> None:
     assert page.find_element(By.ID, "B-0000000001").get_attribute("open")
 
 
+def test_arrow_keys_lead_through_the_picture(page: Any) -> None:
+    focused = "return document.activeElement.dataset.id"
+    assert len(page.find_elements(By.CSS_SELECTOR, ".node[tabindex='0']")) == 1, "one stop for the tab key"
+    page.execute_script("document.querySelector('.node').focus()")
+    assert page.execute_script(focused) == "customer"
+    for key, expected in ((Keys.DOWN, "vendor"), (Keys.RIGHT, "intake"), (Keys.UP, "web"), (Keys.LEFT, "customer")):
+        press(page, key)
+        assert page.execute_script(focused) == expected
+
+
 def test_filters_by_severity_state_and_text(page: Any) -> None:
     total = len(factory.assessment().findings)
     assert len(open_findings(page)) == total

@@ -112,8 +112,25 @@
     return found;
   };
 
-  for (const node of all(".node", body)) {
-    node.setAttribute("tabindex", "0");
+  // One stop for the tab key; from there the arrow keys lead to the nearest component on that side.
+  const nodes = all(".node", body);
+  const directions = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  function neighbour(node, [dx, dy]) {
+    const middle = (n) => { const b = one(".card", n).getBBox(); return [b.x + b.width / 2, b.y + b.height / 2]; };
+    const [x, y] = middle(node);
+    let best = null, least = Infinity;
+    for (const other of nodes) {
+      const [ox, oy] = middle(other), ahead = (ox - x) * dx + (oy - y) * dy;
+      const aside = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
+      if (ahead > 1 && ahead + 2 * aside < least) [best, least] = [other, ahead + 2 * aside];
+    }
+    return best;
+  }
+  function stop(node) {
+    for (const other of nodes) other.setAttribute("tabindex", other === node ? "0" : "-1");
+  }
+  stop(nodes[0]);
+  for (const node of nodes) {
     node.setAttribute("role", "button");
     node.setAttribute("aria-label", one("title", node).textContent);
   }
@@ -124,10 +141,15 @@
   });
   body.addEventListener("keydown", (event) => {
     const node = event.target.closest(".node");
-    if (node && (event.key === "Enter" || event.key === " ")) {
-      event.preventDefault();
+    if (!node) return;
+    const next = directions[event.key] && neighbour(node, directions[event.key]);
+    if (next) {
+      stop(next);
+      next.focus();
+    } else if (event.key === "Enter" || event.key === " ") {
       inspect(node);
     }
+    if (directions[event.key] || event.key === "Enter" || event.key === " ") event.preventDefault();
   });
 
   // Findings
