@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of plans share: the real vocabulary, and random plans that are valid by it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random plans that are valid by the real vocabulary, as plain data in the shape of `bastide.yaml`."""
 
 from __future__ import annotations

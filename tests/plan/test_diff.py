@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What changed between two plans, said in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan is read whole or refused with every mistake in it, each at its place, as a compiler would."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OTM in and out: nothing is lost either way, whatever the document or the plan holds."""
 
 from __future__ import annotations
@@ -383,3 +384,18 @@ def test_broken_documents_raise_nothing_but_plan_errors(data: st.DataObject) -> 
         lines[number] = line[:at] + data.draw(text) + line[at + cut :]
     with contextlib.suppress(PlanError):
         export_otm(read("\n".join(lines)))
+
+
+def test_numbers_of_an_export_follow_the_plan() -> None:
+    zones = "".join(f"  z{n}: {{trust: {t}}}\n" for n, t in enumerate(VOCABULARY.attributes["zone"]["trust"].values))
+    data = "".join(f"  d{n}: {{class: {c}}}\n" for n, c in enumerate(VOCABULARY.attributes["data"]["class"].values))
+    plan = parse_plan(f"bastide: 1\nsystem: s\nzones:\n{zones}  z: {{}}\ndata:\n{data}  d: {{}}\n", VOCABULARY)
+    document = export_otm(plan)
+    assert [z["risk"]["trustRating"] for z in document["trustZones"]] == [0, 25, 50, 75, 100, 0]
+    assert [a["risk"]["confidentiality"] for a in document["assets"]] == [0, 33, 67, 100, 100]
+
+
+def test_other_formats_are_refused_by_name(framework_data: Path) -> None:
+    path = framework_data / "frameworks/raw/owasp-threat-dragon-schemas/tmbom-otm-example.cdx.json"
+    with pytest.raises(PlanError, match="this is no Open Threat Model document"):
+        import_otm(path.read_text("utf-8"), path.name, VOCABULARY)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan that is saved and read again is the same plan, whatever its texts hold; and the file is one that people can read."""
 
 from __future__ import annotations

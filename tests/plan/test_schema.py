@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The schema accepts what the reader accepts and catches a misspelt word in an editor."""
 
 from __future__ import annotations

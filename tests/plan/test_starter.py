@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every starter plan loads, is short, and states nothing that the answers don't say."""
 
 from __future__ import annotations

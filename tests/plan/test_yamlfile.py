@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML with positions, and without what makes YAML dangerous."""
 
 from __future__ import annotations

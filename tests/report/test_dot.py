@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DOT that Graphviz reads, whatever the plan's texts hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A flowchart whose syntax no text of a plan can change."""
 
 from __future__ import annotations
