@@ -297,7 +297,7 @@ TOKENS = [
 ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(data=st.data())
 def test_mutated_plans_raise_nothing_but_plan_errors(data: st.DataObject) -> None:
     found = data.draw(st.sampled_from(REAL))

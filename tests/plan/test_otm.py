@@ -222,7 +222,7 @@ def otm_documents(draw: st.DrawFn) -> dict[str, Any]:
     return {**found, **draw(st.dictionaries(st.sampled_from(["threats", "new"]), json_values, max_size=2))}
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(document=otm_documents())
 def test_any_document_comes_back_whole(document: dict[str, Any]) -> None:
     written = _json(document)
@@ -232,7 +232,7 @@ def test_any_document_comes_back_whole(document: dict[str, Any]) -> None:
 
 
 # -- plan -> OTM -> plan -------------------------------------------------------------------------------------
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(plan=plans)
 def test_any_plan_comes_back_whole(plan: Plan) -> None:
     document = export_otm(plan)
@@ -372,7 +372,7 @@ def test_long_chains_of_components_take_no_long_time() -> None:
     assert export_otm(plan) == document
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_broken_documents_raise_nothing_but_plan_errors(data: st.DataObject) -> None:
     lines = SMALL.split("\n")

@@ -65,9 +65,9 @@ def test_json_is_read_as_json(value: Any) -> None:
 
 
 @settings(max_examples=150)
-@given(texts=st.lists(text, max_size=4), style=st.sampled_from(['"', "'"]), flow=st.booleans())
-def test_texts_that_pyyaml_writes_are_read_the_same(texts: list[str], style: str, flow: bool) -> None:
-    written = yaml.safe_dump(texts, default_style=style, default_flow_style=flow, allow_unicode=True)
+@given(texts=st.lists(text, max_size=4), flow=st.booleans())
+def test_texts_that_pyyaml_writes_are_read_the_same(texts: list[str], flow: bool) -> None:
+    written = yaml.safe_dump(texts, default_style='"', default_flow_style=flow, allow_unicode=True)
     assert parse(written, "f").plain_data() == texts
 
 

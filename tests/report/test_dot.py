@@ -53,9 +53,7 @@ def graphviz() -> str:
 
 
 def graphviz_json(binary: str, text: str) -> dict[str, object]:
-    done = subprocess.run(
-        [binary, "-Tjson0"], input=text.encode("utf-8"), capture_output=True, timeout=60, check=True
-    )
+    done = subprocess.run([binary, "-Tjson0"], input=text.encode("utf-8"), capture_output=True, timeout=60, check=True)
     found: dict[str, object] = json.loads(done.stdout)
     return found
 
@@ -115,9 +113,7 @@ def test_no_text_becomes_syntax(name: str, zone: str, flow: str) -> None:
         assert LINE.fullmatch(line), line
 
 
-@pytest.mark.parametrize(
-    "text", ['"', "\\", '\\"', "\\N", "a\nb", "<b>x</b>", "&lt;", "#1", "ü 日本", "a" * 500]
-)
+@pytest.mark.parametrize("text", ['"', "\\", '\\"', "\\N", "a\nb", "<b>x</b>", "&lt;", "#1", "ü 日本", "a" * 500])
 def test_graphviz_shows_the_text_as_it_stands(graphviz: str, text: str) -> None:
     found = graphviz_json(graphviz, dot(labelled(text, text, text), VOCABULARY))
     objects = found["objects"]
@@ -135,12 +131,9 @@ def test_graphviz_reads_sixty_components(graphviz: str) -> None:
         for n in range(60)
     }
     flows = {
-        f"c{n}->c{(n * 7 + 1) % 60}": Flow(id=f"{n}", source=f"c{n}", target=f"c{(n * 7 + 1) % 60}")
-        for n in range(60)
+        f"c{n}->c{(n * 7 + 1) % 60}": Flow(id=f"{n}", source=f"c{n}", target=f"c{(n * 7 + 1) % 60}") for n in range(60)
     }
-    found = graphviz_json(
-        graphviz, dot(Plan(id="s", zones=zones, components=components, flows=flows), VOCABULARY)
-    )
+    found = graphviz_json(graphviz, dot(Plan(id="s", zones=zones, components=components, flows=flows), VOCABULARY))
     objects, edges = found["objects"], found["edges"]
     assert isinstance(objects, list)
     assert isinstance(edges, list)

@@ -18,13 +18,9 @@ LABEL = r'"(?:[^"#%<>\[\](){}|;:`\\\n]|#\d+;)*"'
 BRACKETS = [("([", "])"), ("(", ")"), ("{{", "}}"), ("[[", "]]"), ("[/", "/]"), ("[(", ")]")]
 BRACKETS += [("[\\", "\\]"), ("[/", "\\]"), ("((", "))"), ("[", "]")]
 SHAPE = "|".join(re.escape(left) + LABEL + re.escape(right) for left, right in BRACKETS)
-LINE = re.compile(
-    rf" *(?:subgraph z_\w+\[{LABEL}\]|end|c_\w+(?:{SHAPE})|c_\w+ <?-->(?:\|{LABEL}\|)? c_\w+)", re.ASCII
-)
+LINE = re.compile(rf" *(?:subgraph z_\w+\[{LABEL}\]|end|c_\w+(?:{SHAPE})|c_\w+ <?-->(?:\|{LABEL}\|)? c_\w+)", re.ASCII)
 hostile = st.one_of(
-    st.sampled_from(
-        ['"', '"] --> x["', "end", "%%{init: {}}%%", "%% gone", "a\nb --> c", "<script>alert(1)</script>"]
-    ),
+    st.sampled_from(['"', '"] --> x["', "end", "%%{init: {}}%%", "%% gone", "a\nb --> c", "<script>alert(1)</script>"]),
     st.sampled_from(
         ["#quot;", "`md`", "|", "click a href", "\u2028x", "\x00", "🙂", "a;b", "&quot;", "]]", ":::class"]
     ),

@@ -25,9 +25,7 @@ _OTHER_READERS = frozenset({"yes", "no", "on", "off", "y", "n"})
 _LONGEST_KEY = 900
 """YAML takes no longer key in front of a colon (the limit is 1,024); such keys are written with `? `."""
 _SECTIONS = ("data", "zones", "identities", "components")
-_UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def dump(plan: Plan) -> str:
@@ -49,11 +47,7 @@ def dump(plan: Plan) -> str:
 def scalar(value: Any) -> str:
     """A scalar in YAML: bare where every reader takes it for the same text, quoted otherwise."""
     if isinstance(value, str):
-        bare = (
-            _PLAIN.match(value)
-            and isinstance(plain_scalar(value), str)
-            and value.lower() not in _OTHER_READERS
-        )
+        bare = _PLAIN.match(value) and isinstance(plain_scalar(value), str) and value.lower() not in _OTHER_READERS
         return value if bare else quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

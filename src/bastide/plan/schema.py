@@ -49,11 +49,7 @@ def plan_schema(vocabulary: Vocabulary) -> Schema:
             "identity": _part("identity", vocabulary, {"owner": _TEXT, "grants": {"$ref": "#/$defs/grants"}}),
             "grants": _grants(),
             "component": _component(vocabulary),
-            "kind": {
-                "oneOf": [
-                    {"const": k.id, "title": k.title, "description": k.means} for k in _kinds(vocabulary)
-                ]
-            },
+            "kind": {"oneOf": [{"const": k.id, "title": k.title, "description": k.means} for k in _kinds(vocabulary)]},
             "flow": {
                 "anyOf": [
                     {"type": "null"},
@@ -223,9 +219,7 @@ def _defaults(vocabulary: Vocabulary) -> Schema:
         "zones": ("zone", ()),
     }
     parts = {
-        section: _object(
-            {**dict.fromkeys(keys, _TEXTS), **_references(vocabulary.attributes[element].values())}
-        )
+        section: _object({**dict.fromkeys(keys, _TEXTS), **_references(vocabulary.attributes[element].values())})
         for section, (element, keys) in own.items()
     }
     return {

@@ -101,9 +101,7 @@ def _header(a: Answers) -> Iterator[str]:
     yield "bastide: 1"
     yield f"system: {scalar(a.system)}"
     purpose = " ".join(a.purpose.split())
-    yield (
-        f"purpose: {scalar(purpose)}" if purpose else "# purpose: one sentence on what it does, and for whom"
-    )
+    yield (f"purpose: {scalar(purpose)}" if purpose else "# purpose: one sentence on what it does, and for whom")
     yield f"exposure: {a.exposure:<24} # who can use it: public, partners or internal"
 
 
@@ -196,9 +194,7 @@ def _serving_zones(a: Answers, out: _Lines) -> None:
 def _serving_components(a: Answers, out: _Lines, agent: bool) -> None:
     zone = _USERS[a.exposure][0]
     facing = "internet-facing: true" if a.exposure == "public" else "internet-facing: unknown"
-    out.section(
-        "components", "`bastide catalog show ai.agent` explains a kind and what can be said about it."
-    )
+    out.section("components", "`bastide catalog show ai.agent` explains a kind and what can be said about it.")
     out.part("user", "kind: actor.user", f"zone: {zone}")
     out.part(
         "web",
@@ -214,9 +210,7 @@ def _serving_components(a: Answers, out: _Lines, agent: bool) -> None:
     facts = (_platform(a, "compute"), "runs-as: assistant-role", *loop, "logs: unknown")
     out.part("assistant", kind, "zone: app", *facts)
     _model(a, out)
-    out.part(
-        "instruction-store", "kind: ai.prompt", "zone: app", "holds: instructions", "write-access: unknown"
-    )
+    out.part("instruction-store", "kind: ai.prompt", "zone: app", "holds: instructions", "write-access: unknown")
     if a.what == "rag":
         out.part("retriever", "kind: ai.retriever", "zone: app", "user-authorization: unknown")
         out.part(
@@ -238,9 +232,7 @@ def _serving_components(a: Answers, out: _Lines, agent: bool) -> None:
     if a.tools != "none":
         out.note("side-effect: none, read, reversible or irreversible, the worst that one call can do.")
         effect = "side-effect: read" if a.tools == "read" else "side-effect: unknown"
-        out.part(
-            "tool", "kind: ai.tool", "zone: app", effect, "open-ended: unknown", "user-authorization: unknown"
-        )
+        out.part("tool", "kind: ai.tool", "zone: app", effect, "open-ended: unknown", "user-authorization: unknown")
         out.part("database", "kind: data.database", "zone: app", "holds: records", "tenancy: unknown")
     out.part("log", "kind: ops.log", "zone: app", _platform(a, "log"), "holds: [prompt, answer]")
 
@@ -280,12 +272,8 @@ def _serving_flows(a: Answers, out: _Lines) -> None:
 def _training(a: Answers) -> list[str]:
     """The way from data to a model in use."""
     out = _Lines()
-    out.section(
-        "data", "What travels and rests. written-by is the least trusted party who can write into it."
-    )
-    out.part(
-        "examples", f"class: {a.data_class}", "contains: unknown", "written-by: unknown", "consent: unknown"
-    )
+    out.section("data", "What travels and rests. written-by is the least trusted party who can write into it.")
+    out.part("examples", f"class: {a.data_class}", "contains: unknown", "written-by: unknown", "consent: unknown")
     out.part("weights", f"class: {a.data_class}", "contains: [model-weights]")
     out.part(
         "base-weights",
@@ -317,9 +305,7 @@ def _training(a: Answers) -> list[str]:
 
 def _training_components(a: Answers, out: _Lines, zone: str) -> None:
     source = "ext.model-hub" if a.hosting == "self-hosted" else "ext.service"
-    out.section(
-        "components", "`bastide catalog show ml.training` explains a kind and what can be said about it."
-    )
+    out.section("components", "`bastide catalog show ml.training` explains a kind and what can be said about it.")
     out.part("user", "kind: actor.user", f"zone: {zone}")
     out.part("scientist", "kind: actor.developer", "zone: office")
     out.part("base-model-source", f"kind: {source}", "zone: outside", "holds: base-weights")
