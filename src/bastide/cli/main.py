@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `bastide`."""
+
+from __future__ import annotations
+
+import click
+
+from bastide import __version__
+from bastide.cli.group import Edge
+
+_COMMANDS = "bastide.cli.commands"
+
+
+@click.group(
+    cls=Edge,
+    lazy={
+        "init": f"{_COMMANDS}.init:init",
+        "assess": f"{_COMMANDS}.assess:assess",
+        "gate": f"{_COMMANDS}.gate:gate",
+        "diff": f"{_COMMANDS}.diff:diff",
+        "decide": f"{_COMMANDS}.decide:decide",
+        "diagram": f"{_COMMANDS}.diagram:diagram",
+        "otm": f"{_COMMANDS}.otm:otm",
+        "catalog": f"{_COMMANDS}.catalog:catalog",
+        "schema": f"{_COMMANDS}.schema:schema",
+        "version": f"{_COMMANDS}.version:version",
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="bastide", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Threat models of AI systems as code: attack paths, controls and open questions from one plan, offline.
+
+    \b
+    Start with:
+      bastide init                          a first plan from a few questions
+      bastide assess bastide.yaml           its threats, on the terminal
+      bastide assess bastide.yaml -o report.html
+
+    Exit codes: 0 fine; 1 findings at or over the threshold; 2 the input or the call is wrong; 3 something is unknown that had to be
+    known.
+    """
+
+
+def main() -> None:
+    """Runs the command line; the entry point of the package."""
+    cli.main(prog_name="bastide")
