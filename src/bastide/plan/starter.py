@@ -172,7 +172,9 @@ def _serving(a: Answers) -> list[str]:
 
 def _serving_data(a: Answers, out: _Lines) -> None:
     out.section("data", "What travels and rests. class: public, internal, confidential or restricted.")
-    out.part("prompt", f"class: {a.data_class}", "written-by: user")
+    # Whether those who write are signed in or anybody is not among the answers.
+    author = "written-by: unknown" if a.exposure == "public" else "written-by: user"
+    out.part("prompt", f"class: {a.data_class}", author)
     out.part("answer", f"class: {a.data_class}")
     out.part("instructions", "class: internal", "contains: [system-prompt]", "written-by: developer")
     if a.what == "rag":
@@ -255,7 +257,8 @@ def _serving_flows(a: Answers, out: _Lines) -> None:
     out.flow("user <-> web", "data: [prompt, answer]", "encrypted: unknown", "authn: unknown")
     out.flow("web <-> assistant", "data: [prompt, answer]", "authn: unknown")
     out.flow("instruction-store -> assistant", "data: instructions", "verb: retrieve", "as: instructions")
-    out.flow("assistant <-> model", f"data: {context}", "protocol: https", "credential: unknown")
+    sent = "protocol: https" if a.hosting == "provider" else "encrypted: unknown"
+    out.flow("assistant <-> model", f"data: {context}", sent, "credential: unknown")
     if a.what == "rag":
         out.flow("document-store -> ingestor", "data: documents", "verb: retrieve")
         out.flow("ingestor -> index", "data: documents", "verb: write")
