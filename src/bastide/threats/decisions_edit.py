@@ -11,9 +11,7 @@ from bastide.plan.yamlfile import Node, parse_documents
 from bastide.threats.decisions import read_decisions
 from bastide.threats.model import Decision
 
-HEADER = (
-    "# Decisions about findings: written by `bastide decide`, and by hand. docs/decisions.md explains the format.\n"
-)
+HEADER = "# Decisions about findings of the plan beside this file; `bastide decide` writes them, and so may you.\n"
 
 
 def write_decision(text: str, decision: Decision, file: str = "") -> str:

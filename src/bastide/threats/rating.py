@@ -148,7 +148,8 @@ class Rater:
     def _position(self, attackers: Iterable[Component]) -> Iterator[Term]:
         for component in attackers:
             origins = {self.index.graph.origins.get(n) for n in self.index.origin_nodes(component)}
-            if "public" in origins or self.index.zone_trust(component) == "none":
+            exposed = component.value("internet-facing") is True
+            if exposed or "public" in origins or self.index.zone_trust(component) == "none":
                 yield Term(1, f"`{component.id}` needs no account or inside access")
                 return
         for component in attackers:
