@@ -5,6 +5,32 @@ from __future__ import annotations
 
 import random
 
+STORES = ("data.database", "data.vector-store", "data.object-store", "data.cache", "data.dataset")
+FACTS = (
+    ("authentication", ("app", "ai.agent", "ai.model", "ai.tool", *STORES, "ml"), "sso", "none"),
+    ("internet-facing", ("app", "ai", "data", "ml", "ops"), "false", "true"),
+    ("logs", ("app", "ai.agent", "ai.model", "ai.tool", "data", "ml"), "true", "false"),
+    ("rate-limited", ("app", "ai.agent", "ai.model", "ai.tool"), "true", "false"),
+    ("user-authorization", ("app", "ai.agent", "ai.tool", "ai.memory", "data"), "true", "false"),
+    ("tenancy", ("data", "ai.memory", "ai.model", "ai.agent"), "isolated", "shared"),
+    ("encrypted-at-rest", ("data", "ai.memory", "ml.registry", "ops.log"), "true", "false"),
+    ("egress", ("app", "ai.agent", "ai.tool", "ml"), "allow-list", "any"),
+    ("untrusted-inputs-typed", ("app", "ai.tool"), "true", "false"),
+    ("pinned", ("app", "ai.agent", "ai.model", "ai.tool", "data.dataset", "ml.training"), "true", "false"),
+    ("patched", ("app", "ai.agent", "ai.tool", "data", "ml", "ops"), "true", "false"),
+    ("executes-code", ("app", "ai.agent", "ai.tool", "ml"), "false", "true"),
+    ("open-ended", ("ai.tool",), "false", "true"),
+    ("provenance", ("ai.model", "ai.tool", "data.dataset"), "own", "community"),
+    ("signature-checked", ("ai.model.predictor", "ml", "ai.tool", "data.dataset"), "true", "false"),
+    ("write-access", ("data", "ml", "ai.memory"), "reviewed", "anyone"),
+    ("versioned", ("data", "ml"), "true", "false"),
+    ("content-validated", ("data", "ml.training", "ai.ingestor", "ai.memory"), "true", "false"),
+    ("admin-exposed", ("ml", "ops", "data"), "false", "true"),
+    ("bounded-steps", ("ai.agent",), "true", "false"),
+    ("safety-critical", ("ai.model", "ai.agent"), "false", "true"),
+    ("retains-inputs", ("ai.model.endpoint", "ext.service"), "false", "true"),
+)
+"""Attribute, kinds, a good value, a bad one."""
 TEAM = 25
 """Components in one team's system."""
 
@@ -61,8 +87,19 @@ def _team(lines: list[str], team: int, size: int, chance: random.Random) -> list
     ]
     spare = ["app.api", "app.worker", "data.database", "data.queue", "ai.tool", "ext.service", "data.cache"]
     rest = [(f"extra-{team}-{n}", f"kind: {chance.choice(spare)}, {zone}") for n in range(max(0, size - len(fixed)))]
-    lines += [f"  {name}: {{{body}}}" for name, body in (*fixed, *rest)]
+    lines += [f"  {name}: {{{body}{_facts(body, chance)}}}" for name, body in (*fixed, *rest)]
     return [name for name, _ in (*fixed, *rest)]
+
+
+def _facts(body: str, chance: random.Random) -> str:
+    """The facts that a reviewed plan states for a component: two thirds of them, four out of five good."""
+    kind = body.removeprefix("kind: ").partition(",")[0]
+    stated = [
+        f"{name}: {good if chance.random() < 0.8 else bad}"
+        for name, kinds, good, bad in FACTS
+        if kind.startswith(kinds) and name not in body and chance.random() < 0.66
+    ]
+    return "".join(f", {fact}" for fact in stated)
 
 
 def _flows(lines: list[str], team: int, own: list[str]) -> int:
@@ -84,7 +121,7 @@ def _flows(lines: list[str], team: int, own: list[str]) -> int:
         f"registry-{t} -> predictor-{t}: {{verb: deploy}}",
     ]
     found += [f"{name} -> {own[2]}: {{verb: send, id: x-{name}}}" for name in own[16:]]
-    lines += [f"  - {flow}" for flow in found]
+    lines += [f"  - {flow[:-1]}, encrypted: true}}" if flow.endswith("}") else f"  - {flow}" for flow in found]
     return len(found)
 
 

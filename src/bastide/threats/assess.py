@@ -92,7 +92,7 @@ def analyse(plan: Plan, catalog: Catalog, rules: Iterable[PlanRule] = ()) -> Ana
             doubts += explainer.rating_doubts(threat, witness, finding)
         for sink, witness in possible.items():
             if sink not in certain:
-                doubts += explainer.doubts(threat, witness, matcher.shape(threat))
+                doubts += explainer.doubts(threat, witness, matcher)
         for sink, witness in bare.items():
             if sink not in possible:
                 findings.append(explainer.finding(threat, witness, FindingState.MITIGATED))

@@ -8,17 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bastide.catalog.model import Catalog, Control, Threat
-from bastide.catalog.pattern import All
 from bastide.errors import Location
 from bastide.plan.model import Component, Element, Fact, Flow, Source
 from bastide.threats.lookups import plain_id
-from bastide.threats.match import Witness, origin_levels
+from bastide.threats.match import Matcher, Witness, origin_levels
 from bastide.threats.model import ControlOption, ControlState, Finding, FindingState
 from bastide.threats.predicates import Index, Unknown
 from bastide.threats.presence import Presence, element_type
 from bastide.threats.questions import Doubt
 from bastide.threats.rating import Rater
-from bastide.threats.shape import Shape
 
 MAX_REASONS = 24
 IN_PLACE = (ControlState.CLAIMED, ControlState.IMPLEMENTED, ControlState.VERIFIED)
@@ -108,18 +106,20 @@ class Explainer:
             if known is None or can_stand(known, self._element(element), self.index):
                 yield element
 
-    def doubts(self, threat: Threat, witness: Witness, shape: Shape) -> Iterator[Doubt]:
+    def doubts(self, threat: Threat, witness: Witness, matcher: Matcher) -> Iterator[Doubt]:
         """The unknown facts on a witness that holds only if they turn out badly."""
         unknown: dict[Unknown, None] = {}
-        for role, wheres in shape.where.items():
-            element = self._element(witness.bound[role])
-            unknown |= dict.fromkeys(self.index.unknowns(All(wheres), element))
+        shape = matcher.shape(threat)
+        for role, where in shape.where.items():
+            id = witness.bound[role]
+            if id in matcher.satisfying(shape, role)[1]:
+                unknown |= dict.fromkeys(self.index.unknowns(where, self._element(id)))
         for edge, ids in witness.spans:
             for id in ids[1:-1]:
                 element = self._element(id)
-                where = edge.where if isinstance(element, Flow) else edge.via
-                if where is not None:
-                    unknown |= dict.fromkeys(self.index.unknowns(where, element))
+                passing = edge.where if isinstance(element, Flow) else edge.via
+                if passing is not None:
+                    unknown |= dict.fromkeys(self.index.unknowns(passing, element))
         for control, places in threat.breaks.items():
             for id in dict.fromkeys(placed_at(threat, witness, places)):
                 if self.presence.state(control, id) is ControlState.UNKNOWN:

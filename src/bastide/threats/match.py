@@ -89,15 +89,15 @@ class Matcher:
     def can_match(self, threat: Threat) -> bool:
         """Whether every role has a candidate at all."""
         shape = self.shape(threat)
-        return all(any(self._satisfying(shape, role)) for role in shape.element)
+        return all(any(self.satisfying(shape, role)) for role in shape.element)
 
     def depends_on_unknowns(self, threat: Threat) -> bool:
         """Whether facts or controls of unknown state, or controls in place, can make a difference between the modes."""
         shape = self.shape(threat)
-        if any(self._satisfying(shape, role)[1] for role in shape.element):
+        if any(self.satisfying(shape, role)[1] for role in shape.element):
             return True
-        wheres = [p for edges in shape.children.values() for e in edges for p in (e.where, e.via) if p is not None]
-        if any(self._split(p)[1] for p in wheres):
+        edges = [edge for branches in shape.children.values() for edge in branches]
+        if any(self.split(p, part)[1] for e in edges for p, part in ((e.where, "flow"), (e.via, "component")) if p):
             return True
         standings = [self.presence.standing(control) for control in threat.breaks]
         return any(s.present or s.unknown for s in standings)
@@ -114,12 +114,12 @@ class Matcher:
         return {element: run.witness(node) for element, (_, node) in best.items()}
 
     # -- shared look-ups ----------------------------------------------------------------------------------------
-    def _satisfying(self, shape: Shape, role: str) -> tuple[frozenset[str], frozenset[str]]:
+    def satisfying(self, shape: Shape, role: str) -> tuple[frozenset[str], frozenset[str]]:
         """The elements for which a role's predicates are true, and for which they are unknown."""
         key = (shape.element[role], shape.where[role])
         if key not in self._roles:
             true, unknown = set(), set()
-            where = AllOf(shape.where[role])
+            where = shape.where[role]
             program = self.index.program(where)
             for element in self.index.candidates(shape.element[role], where):
                 truth = program(element)
@@ -130,7 +130,8 @@ class Matcher:
             self._roles[key] = (frozenset(true), frozenset(unknown))
         return self._roles[key]
 
-    def _split(self, where: Predicate, element: str = "flow") -> tuple[frozenset[str], frozenset[str]]:
+    def split(self, where: Predicate, element: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The flows or components for which a predicate is true, and for which it is unknown."""
         key = (element, where)
         if key not in self._roles:
             plan = self.index.plan
@@ -155,7 +156,7 @@ class Matcher:
             mask = bytearray(graph.transit)
             for where, is_flow in ((edge.where, True), (edge.via, False)):
                 if where is not None:
-                    true, unknown = self._split(where, "flow" if is_flow else "component")
+                    true, unknown = self.split(where, "flow" if is_flow else "component")
                     fine = true | unknown if mode is Mode.POSSIBLE else true
                     for node, element in enumerate(graph.element):
                         if graph.is_flow[node] is is_flow and element not in fine:
@@ -225,13 +226,13 @@ class _Run:
 
     # -- candidates ---------------------------------------------------------------------------------------------
     def _candidates(self, role: str) -> Iterable[Node]:
-        true, unknown = self.matcher._satisfying(self.shape, role)
+        true, unknown = self.matcher.satisfying(self.shape, role)
         chosen = true | unknown if self.mode is Mode.POSSIBLE else true
         for place in self.shape.aliases[role]:
             chosen = chosen - self.blocked(place)
         if self.shape.element[role] not in ("component", "flow"):
             return sorted(chosen)
-        levels = frozenset().union(*(origin_levels(w) for w in self.shape.where[role]))
+        levels = origin_levels(self.shape.where[role])
         nodes: list[Node] = []
         for element in sorted(chosen):
             nodes += self._nodes(element, levels)

@@ -32,6 +32,7 @@ class Index(Lookups):
     """A plan about which predicates can be asked."""
 
     _programs: dict[Predicate, Program] = field(default_factory=dict)
+    _by_identity: dict[int, tuple[Predicate, Program]] = field(default_factory=dict)
 
     def candidates(self, element: ElementType, where: Predicate) -> Iterable[Element]:
         """A superset of the parts for which the predicate can hold, narrowed by kind."""
@@ -47,9 +48,13 @@ class Index(Lookups):
 
     def program(self, where: Predicate) -> Program:
         """The predicate as a function of an element; take it once before a loop."""
-        if where not in self._programs:
-            self._programs[where] = self._compile(where)
-        return self._programs[where]
+        # By identity first: hashing a deep predicate costs more than running it. The reference keeps the identity valid.
+        known = self._by_identity.get(id(where))
+        if known is None:
+            if where not in self._programs:
+                self._programs[where] = self._compile(where)
+            known = self._by_identity[id(where)] = (where, self._programs[where])
+        return known[1]
 
     def _compile(self, where: Predicate) -> Program:
         match where:

@@ -29,6 +29,8 @@ class Rater:
         """`presence` tells which reducing controls are in place."""
         self.index, self.catalog, self.presence = index, catalog, presence
         self._priors: dict[str, Term] = {}
+        self._data_terms: dict[str, Term] = {}
+        self._handled: dict[str, list[Data]] = {}
 
     @property
     def plan(self) -> Plan:
@@ -81,7 +83,7 @@ class Rater:
         rule = threat.impact
         candidates: list[Term] = [Term(rule.at_least, "the least that this threat does")]
         for role in rule.data:
-            candidates += [self._data_term(d) for d in self._data_of(witness, role)]
+            candidates += [self._data_terms.get(d.id) or self._data_term(d) for d in self._data_of(witness, role)]
         for role in rule.effect:
             effect = self._element(witness, role).value("side-effect")
             if isinstance(effect, str):
@@ -103,8 +105,9 @@ class Rater:
         sensitive = [c for c in contains if c.split(".")[0] in SENSITIVE] if isinstance(contains, tuple) else []
         many = data.value("tenants") == "many"
         if points >= CLASS_POINTS["confidential"] and (sensitive or many):
-            return Term(points + 1, f"{why} and holds {'data of many tenants' if many else sensitive[0]}")
-        return Term(points, why)
+            points, why = points + 1, f"{why} and holds {'data of many tenants' if many else sensitive[0]}"
+        self._data_terms[data.id] = Term(points, why)
+        return self._data_terms[data.id]
 
     def _privilege(self, element: Element) -> Iterator[Term]:
         identity = self.plan.identities.get(element.runs_as or "") if isinstance(element, Component) else element
@@ -120,10 +123,13 @@ class Rater:
             return [element]
         if isinstance(element, Flow):
             return [self.plan.data[d] for d in element.data]
-        if isinstance(element, Component):
+        if element.id not in self._handled:
             flows = (*self.index.incoming.get(element.id, ()), *self.index.outgoing.get(element.id, ()))
-            return [self.plan.data[d] for d in dict.fromkeys((*element.holds, *(d for f in flows for d in f.data)))]
-        return []
+            held = element.holds if isinstance(element, Component) else ()
+            self._handled[element.id] = [
+                self.plan.data[d] for d in dict.fromkeys((*held, *(d for f in flows for d in f.data)))
+            ]
+        return self._handled[element.id]
 
     # -- likelihood ---------------------------------------------------------------------------------------------
     def _likelihood(self, witness: Witness, reducing: int) -> Iterator[Term]:

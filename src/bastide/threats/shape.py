@@ -36,7 +36,7 @@ class Shape:
 
     threat: Threat
     element: Mapping[str, ElementType]
-    where: Mapping[str, tuple[Predicate, ...]]
+    where: Mapping[str, Predicate]
     """What must hold for each role."""
     children: Mapping[str, tuple[Edge, ...]]
     aliases: Mapping[str, tuple[str, ...]]
@@ -67,7 +67,8 @@ def shape_of(threat: Threat) -> Shape:
             join(flow, leg.target, "step", leg, named)
         else:
             join(leg.source, leg.target, leg.kind, leg, ("path", *named) if leg.kind == "path" else ())
-    return Shape(threat, element, {k: tuple(v) for k, v in where.items()}, _orient(threat.sink, links), aliases)
+    whole = {role: parts[0] if len(parts) == 1 else All(tuple(parts)) for role, parts in where.items()}
+    return Shape(threat, element, whole, _orient(threat.sink, links), aliases)
 
 
 def _orient(root: str, links: Mapping[str, list[tuple[str, Edge]]]) -> dict[str, tuple[Edge, ...]]:
