@@ -37,8 +37,8 @@ STRUCTURAL: Mapping[str, str] = {
 }
 """Attributes that the analysis itself reads, so that no rule has to name them, and what it does with them."""
 DESCRIPTIVE: Mapping[str, str] = {
-    "component.trained-on": "names the data behind a model; for the AI bill of materials",
-    "data.licence": "for the inventory of data sets",
+    "component.trained-on": "names the data behind a model, for inventories",
+    "data.licence": "for inventories of data sets",
     "data.residency": "for reviews of where data may lie",
     "data.retention": "for reviews of how long data may lie",
     "identity.kind": "tells people what acts; rights are in `privilege` and `delegation`",

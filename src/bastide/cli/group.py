@@ -54,12 +54,16 @@ class Edge(LazyGroup):
     """The outermost group: nothing but a message and an exit code leaves it."""
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
-        """Runs a command and ends the process with its exit code (DESIGN: 0, 1, 2, 3)."""
-        extra["standalone_mode"] = False
+        """Runs a command and ends the process with its exit code (0, 1, 2 or 3; see the help)."""
         try:
-            result = super().main(args, prog_name, **extra)
-            sys.stdout.flush()
-            code = result if isinstance(result, int) else 0
+            if "_BASTIDE_COMPLETE" in os.environ:
+                super().main(args, prog_name, **extra)
+            # Not click's own main: it makes 1 of a broken pipe, and 1 means findings.
+            with self.make_context(prog_name, list(sys.argv[1:] if args is None else args), **extra) as context:
+                self.invoke(context)
+            code = _flushed(0)
+        except click.exceptions.Exit as end:
+            code = _flushed(end.exit_code)
         except BrokenPipeError:
             # The reader went away. Python would complain again when it flushes at its end.
             _silence_stdout()
@@ -67,6 +71,18 @@ class Edge(LazyGroup):
         except BaseException as problem:  # noqa: BLE001 - the process edge; what must pass is raised again
             code = _report(problem)
         sys.exit(code)
+
+
+def _flushed(code: int) -> int:
+    """The code, or that of the error which the last output meets."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except OSError as problem:
+        return _report(problem)
+    return code
 
 
 def _report(problem: BaseException) -> int:

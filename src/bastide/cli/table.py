@@ -81,6 +81,11 @@ def _counts(shown: Assessment) -> Text:
     return join(*parts, f"   {', '.join(rest)}")
 
 
+def counts_line(shown: Assessment) -> str:
+    """The numbers in plain words."""
+    return one_line(_counts(shown).plain)
+
+
 def _findings(screen: Screen, findings: Sequence[Finding], plan: Plan, limit: int | None) -> None:
     for finding in findings[:limit]:
         rating = finding.rating
@@ -120,8 +125,9 @@ def _hardening(screen: Screen, hardening: Hardening, limit: int | None) -> None:
         return
     least = hardening.severity.value
     size = plural(len(hardening.controls), "control")
-    what = "The smallest set" if hardening.proven else "A small set"
-    screen.heading(f"{what} that breaks all {plural(hardening.paths, 'path')} of {least} findings and worse: {size}")
+    what = "The cheapest set" if hardening.proven else "A cheap set"
+    paths = plural(hardening.paths, "path")
+    screen.heading(f"{what} of controls that breaks every path of {least} findings and worse ({paths}): {size}")
     rows: list[tuple[str | Text, ...]] = [
         (text(r.id, "green"), f"on {r.element}", f"breaks {r.breaks} of {hardening.paths}") for r in hardening.controls
     ]

@@ -6,6 +6,7 @@ Everything heavy is imported inside the functions, so that `bastide --help` stay
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -76,9 +77,14 @@ def read_side_file(plan: Path) -> tuple[Decision, ...]:
     from bastide.threats.decisions import read_decisions
 
     side = side_file(plan)
-    if not side.exists():
+    if not exists(side):
         return ()
     return read_decisions(read_text(side, StateError), str(side))
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything of this name; a link that leads nowhere is something, too."""
+    return os.path.lexists(path)
 
 
 def tidy(path: Path) -> Path:
@@ -131,8 +137,8 @@ def read_baseline(path: Path) -> tuple[Assessment, Severity]:
         return StateError(Diagnostic(what, Location(str(tidy(path)))))
 
     try:
-        if path.is_dir():
-            raise fail("is a directory, not a baseline")
+        if not path.is_file():
+            raise fail("is no file" if exists(path) else "no such file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BASELINE + 1)
     except (OSError, ValueError) as problem:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -29,17 +30,25 @@ from bastide.threats.model import (
 
 SCHEMA_VERSION = "1.0"
 _SCHEMAS = Path(__file__).parent / "schemas"
+_REFERENCE = re.compile(r'"#/\$defs/(\w+)"')
 
 
 def schema_names() -> tuple[str, ...]:
     """The outputs that have a fixed schema, by name."""
-    return tuple(sorted(path.stem for path in _SCHEMAS.glob("*.json")))
+    return tuple(sorted(path.stem for path in _SCHEMAS.glob("[a-z]*.json")))
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of an output, one of `schema_names`."""
+    """The JSON Schema (draft 2020-12) of an output, one of `schema_names`, with the definitions that it refers to."""
     found: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    parts: dict[str, Any] = json.loads((_SCHEMAS / "_parts.json").read_text(encoding="utf-8"))
+    needed: set[str] = set()
+    todo: list[Any] = [found]
+    while todo:
+        new = set(_REFERENCE.findall(json.dumps(todo.pop()))) - needed
+        needed |= new
+        todo += [parts[part] for part in new]
+    return {**found, "$defs": {part: body for part, body in parts.items() if part in needed}}
 
 
 def dumps(document: object) -> str:

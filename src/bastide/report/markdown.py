@@ -57,8 +57,12 @@ def counts(assessment: Assessment) -> str:
     by_state = Counter(f.state for f in assessment.findings)
     worst = ", ".join(f"{_ICONS[s]} {by_severity[s]} {s.value}" for s in reversed(Severity) if by_severity[s])
     rest = [f"{by_state[s]} {s.value}" for s in FindingState if s is not FindingState.OPEN and by_state[s]]
-    rest.append(f"{len(assessment.questions)} open questions")
-    return f"**{len(assessment.open)} open findings**{f' ({worst})' if worst else ''}; {', '.join(rest)}."
+    rest.append(_several(len(assessment.questions), "open question"))
+    return f"**{_several(len(assessment.open), 'open finding')}**{f' ({worst})' if worst else ''}; {', '.join(rest)}."
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def plan_lines(changes: PlanChanges) -> Iterator[str]:
@@ -157,7 +161,9 @@ def _hardening(page: _Page, assessment: Assessment) -> None:
     hardening = assessment.hardening
     if hardening is None or not hardening.controls:
         return
-    head = f"The smallest set of controls that breaks all {hardening.paths} paths of {hardening.severity.value} findings and worse"
+    what = "The cheapest set" if hardening.proven else "A cheap set"
+    paths = _several(hardening.paths, "path")
+    head = f"{what} of controls that breaks every path of {hardening.severity.value} findings and worse ({paths})"
     page.add(f"<details><summary>{head}</summary>", "")
     lines = ([f"- `{code(r.id)}` on `{code(r.element)}`: breaks {r.breaks}"] for r in hardening.controls)
     page.several(lines, len(hardening.controls), "controls")
@@ -169,7 +175,7 @@ def _hardening(page: _Page, assessment: Assessment) -> None:
 def _questions(page: _Page, questions: Sequence[Question]) -> None:
     if not questions:
         return
-    page.add(f"<details><summary>{len(questions)} open questions; the heaviest first</summary>", "")
+    page.add(f"<details><summary>{_several(len(questions), 'open question')}, the heaviest first</summary>", "")
     lines = ([f"- {escape(q.ask)} (`{code(q.element)}: {code(q.attribute)}`): {escape(q.why)}"] for q in questions[:20])
     page.several(lines, min(len(questions), 20), "questions")
     if len(questions) > 20:

@@ -36,7 +36,7 @@ FORMATS = ("table", "json", "html", "sarif", "markdown", "csv")
     help="JSON of an earlier assessment: show what changed since.",
 )  # fmt: skip
 @options.pack_option
-@click.option("--no-hardening", is_flag=True, help="Don't compute the smallest set of controls.")
+@click.option("--no-hardening", is_flag=True, help="Don't compute the cheapest set of controls.")
 @options.severity_option("--harden", "The lowest severity whose paths the set of controls must break.", "high")
 @click.option("--all", "everything", is_flag=True, help="In a table: all findings and questions, not only the worst.")
 @options.today_option
@@ -66,7 +66,7 @@ def assess(
       bastide assess bastide.yaml -o report.html -o findings.sarif
       bastide assess bastide.yaml --format json --baseline last.json > now.json
     """
-    from bastide.cli.work import changes_since, examine, judge
+    from bastide.cli.work import at_least, changes_since, examine, judge
 
     targets = [(format_of(path, format_, len(outputs) == 1), path) for path in outputs]
     if not targets:
@@ -75,6 +75,10 @@ def assess(
     changes = changes_since(baseline, work.assessment, severity_min) if baseline else None
     for kind, path in targets:
         put(_render(kind, work, changes, severity_min, everything, path), path, quiet)
+    if not quiet and Path("-") not in (path for _, path in targets):
+        from bastide.cli.table import counts_line
+
+        click.echo(counts_line(at_least(work.assessment, severity_min)), err=True)
     if fail_on:
         ctx.exit(judge(work, fail_on).code)
 

@@ -70,9 +70,10 @@ def decide(
 
 
 def _read(side: Path) -> str:
+    from bastide.cli.work import exists
     from bastide.plan.yamlfile import read_text
 
-    return read_text(side, StateError) if side.exists() or side.is_symlink() else ""
+    return read_text(side, StateError) if exists(side) else ""
 
 
 def _check_finding(plan: Path, finding: str, packs: tuple[Path, ...]) -> None:
