@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 from bastide.threats.model import Assessment, ControlState, Finding
@@ -13,7 +14,8 @@ COLUMNS = (
     "id", "severity", "score", "impact", "likelihood", "state", "rule", "title", "message",
     "path", "fix", "references", "file", "line", "owner", "reason", "expires",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t")
+_BREAKS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def render_csv(assessment: Assessment) -> str:
@@ -27,9 +29,9 @@ def render_csv(assessment: Assessment) -> str:
 
 
 def cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula: such texts get an apostrophe in front."""
+    """A value that no spreadsheet takes for a formula: such texts get an apostrophe in front. Line breaks become blanks."""
     if isinstance(value, str):
-        text = value.replace("\0", "\ufffd")
+        text = _BREAKS.sub(" ", value.replace("\0", "\ufffd"))
         return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
     return value
 
