@@ -17,6 +17,7 @@ from bastide.threats.predicates import Index, Unknown
 from bastide.threats.presence import Presence, element_type
 from bastide.threats.questions import Doubt
 from bastide.threats.rating import Rater
+from bastide.threats.shape import Shape
 
 MAX_REASONS = 24
 IN_PLACE = (ControlState.CLAIMED, ControlState.IMPLEMENTED, ControlState.VERIFIED)
@@ -108,26 +109,31 @@ class Explainer:
 
     def doubts(self, threat: Threat, witness: Witness, matcher: Matcher) -> Iterator[Doubt]:
         """The unknown facts on a witness that holds only if they turn out badly."""
-        unknown: dict[Unknown, None] = {}
-        shape = matcher.shape(threat)
+        unknown = dict.fromkeys(
+            (*self._unknown_facts(witness, matcher.shape(threat), matcher), *self._unknown_controls(threat, witness))
+        )
+        if unknown:
+            rating = self.rater.rate(threat, witness, self._reducing(threat, witness))
+            for one in unknown:
+                yield Doubt(one, finding_id(threat.id, witness.sink), threat.title, rating, share=len(unknown))
+
+    def _unknown_facts(self, witness: Witness, shape: Shape, matcher: Matcher) -> Iterator[Unknown]:
         for role, where in shape.where.items():
             id = witness.bound[role]
             if id in matcher.satisfying(shape, role)[1]:
-                unknown |= dict.fromkeys(self.index.unknowns(where, self._element(id)))
+                yield from self.index.unknowns(where, self._element(id))
         for edge, ids in witness.spans:
             for id in ids[1:-1]:
                 element = self._element(id)
                 passing = edge.where if isinstance(element, Flow) else edge.via
                 if passing is not None:
-                    unknown |= dict.fromkeys(self.index.unknowns(passing, element))
+                    yield from self.index.unknowns(passing, element)
+
+    def _unknown_controls(self, threat: Threat, witness: Witness) -> Iterator[Unknown]:
         for control, places in threat.breaks.items():
-            for id in dict.fromkeys(placed_at(threat, witness, places)):
+            for id in placed_at(threat, witness, places):
                 if self.presence.state(control, id) is ControlState.UNKNOWN:
-                    unknown |= dict.fromkeys(self.presence.unknowns(control, id))
-        if unknown:
-            rating = self.rater.rate(threat, witness, self._reducing(threat, witness))
-            for one in unknown:
-                yield Doubt(one, finding_id(threat.id, witness.sink), threat.title, rating, share=len(unknown))
+                    yield from self.presence.unknowns(control, id)
 
     def rating_doubts(self, threat: Threat, witness: Witness, finding: Finding) -> Iterator[Doubt]:
         """Unknown facts that change only the rating."""

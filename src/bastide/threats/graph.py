@@ -34,8 +34,8 @@ class Graph:
     asset: list[str] = field(default_factory=list)
     """Node of a store -> id of the data asset, else ''."""
     is_flow: list[bool] = field(default_factory=list)
-    transit: list[bool] = field(default_factory=list)
-    """Whether content passes through."""
+    transit: bytearray = field(default_factory=bytearray)
+    """Whether content passes through, 1 or 0."""
     after: list[list[int]] = field(default_factory=list)
     before: list[list[int]] = field(default_factory=list)
     nodes: dict[str, list[int]] = field(default_factory=dict)

@@ -76,6 +76,7 @@ class Matcher:
     presence: Presence
     _shapes: dict[str, Shape] = field(default_factory=dict)
     _allowed: dict[object, bytearray] = field(default_factory=dict)
+    _masks: dict[object, bytes] = field(default_factory=dict)
     _reaches: dict[object, _Reach] = field(default_factory=dict)
     _roles: dict[object, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
     _entries: dict[str, list[int]] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Matcher:
     def shape(self, threat: Threat) -> Shape:
         """The tree of a rule."""
         if threat.id not in self._shapes:
-            self._shapes[threat.id] = shape_of(threat)
+            self._shapes[threat.id] = shape_of(threat, self.index.intern)
         return self._shapes[threat.id]
 
     def can_match(self, threat: Threat) -> bool:
@@ -116,10 +117,10 @@ class Matcher:
     # -- shared look-ups ----------------------------------------------------------------------------------------
     def satisfying(self, shape: Shape, role: str) -> tuple[frozenset[str], frozenset[str]]:
         """The elements for which a role's predicates are true, and for which they are unknown."""
-        key = (shape.element[role], shape.where[role])
+        where = shape.where[role]
+        key = (shape.element[role], id(where))  # the shape keeps the predicate, so its identity stays its own
         if key not in self._roles:
             true, unknown = set(), set()
-            where = shape.where[role]
             program = self.index.program(where)
             for element in self.index.candidates(shape.element[role], where):
                 truth = program(element)
@@ -132,7 +133,7 @@ class Matcher:
 
     def split(self, where: Predicate, element: str) -> tuple[frozenset[str], frozenset[str]]:
         """The flows or components for which a predicate is true, and for which it is unknown."""
-        key = (element, where)
+        key = (element, id(where), "all")
         if key not in self._roles:
             plan = self.index.plan
             parts: Iterable[Element] = plan.flows.values() if element == "flow" else plan.components.values()
@@ -150,22 +151,31 @@ class Matcher:
 
     def allowed(self, edge: Edge, mode: Mode, blocked: frozenset[str]) -> tuple[object, bytearray]:
         """For each node whether content may pass it on a path leg."""
-        key = (edge.where, edge.via, mode if edge.where or edge.via else None, blocked)
+        certain = mode is not Mode.POSSIBLE
+        key = (id(edge.where), id(edge.via), certain, blocked)
         if key not in self._allowed:
             graph = self.index.graph
-            mask = bytearray(graph.transit)
-            for where, is_flow in ((edge.where, True), (edge.via, False)):
-                if where is not None:
-                    true, unknown = self.split(where, "flow" if is_flow else "component")
-                    fine = true | unknown if mode is Mode.POSSIBLE else true
-                    for node, element in enumerate(graph.element):
-                        if graph.is_flow[node] is is_flow and element not in fine:
-                            mask[node] = 0
+            mask = bytes(graph.transit)
+            if edge.where is not None:
+                mask = _both(mask, self._passing(edge.where, "flow", certain))
+            if edge.via is not None:
+                mask = _both(mask, self._passing(edge.via, "component", certain))
+            self._allowed[key] = bytearray(mask)
             for element in blocked:
                 for node in graph.nodes.get(element, ()):
-                    mask[node] = 0
-            self._allowed[key] = mask
+                    self._allowed[key][node] = 0
         return key, self._allowed[key]
+
+    def _passing(self, where: Predicate, part: str, certain: bool) -> bytes:
+        """For each node 0 if it is of the part and the predicate bars it, else 1."""
+        key = (id(where), part, certain)
+        if key not in self._masks:
+            graph, is_flow = self.index.graph, part == "flow"
+            true, unknown = self.split(where, part)
+            fine = true if certain else true | unknown
+            parts = zip(graph.element, graph.is_flow, strict=True)
+            self._masks[key] = bytes(flow is not is_flow or element in fine for element, flow in parts)
+        return self._masks[key]
 
     def reach(self, starts: Mapping[int, int], forward: bool, key: object, mask: bytearray) -> _Reach:
         """Breadth-first from all starts at once (each with a cost to begin with), over nodes that content may pass."""
@@ -174,6 +184,11 @@ class Matcher:
             neighbours = self.index.graph.after if forward else self.index.graph.before
             self._reaches[cached] = _search(starts, neighbours, mask)
         return self._reaches[cached]
+
+
+def _both(one: bytes, other: bytes) -> bytes:
+    """Byte-wise and, at the speed of long numbers."""
+    return (int.from_bytes(one, "big") & int.from_bytes(other, "big")).to_bytes(len(one), "big")
 
 
 def _search(starts: Mapping[int, int], neighbours: list[list[int]], mask: bytearray) -> _Reach:
@@ -208,8 +223,9 @@ class _Run:
     def table(self, role: str) -> _Table:
         """The nodes that can play a role, each with the cheapest completion below it."""
         if role not in self.tables:
-            found: _Table = {node: _Choice(0) for node in self._candidates(role)}
-            for edge in self.shape.children[role]:
+            edges = self.shape.children[role]
+            found: _Table = {node: _Choice(0) for node in self._candidates(role, self._beside(edges))}
+            for edge in edges:
                 if not found:
                     break
                 found = self._extend(found, edge, self.table(edge.child))
@@ -225,7 +241,18 @@ class _Run:
         return self.graph.element[node]
 
     # -- candidates ---------------------------------------------------------------------------------------------
-    def _candidates(self, role: str) -> Iterable[Node]:
+    def _beside(self, edges: Iterable[Edge]) -> set[int] | None:
+        """Where one leg is a single flow: the nodes beside those of the child role, which are few; else None."""
+        step = next((edge for edge in edges if edge.move == "step"), None)
+        if step is None:
+            return None
+        graph, near = self.graph, set[int]()
+        for child in self.table(step.child):
+            assert isinstance(child, int)
+            near.update(graph.after[child] if step.forward else self._arrivals(child))
+        return {graph.main[node] for node in near}
+
+    def _candidates(self, role: str, near: set[int] | None) -> Iterable[Node]:
         true, unknown = self.matcher.satisfying(self.shape, role)
         chosen = true | unknown if self.mode is Mode.POSSIBLE else true
         for place in self.shape.aliases[role]:
@@ -233,6 +260,8 @@ class _Run:
         if self.shape.element[role] not in ("component", "flow"):
             return sorted(chosen)
         levels = origin_levels(self.shape.where[role])
+        if near is not None and not levels:
+            return sorted(node for node in near if self.graph.element[node] in chosen)
         nodes: list[Node] = []
         for element in sorted(chosen):
             nodes += self._nodes(element, levels)

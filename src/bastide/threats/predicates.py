@@ -32,6 +32,7 @@ class Index(Lookups):
     """A plan about which predicates can be asked."""
 
     _programs: dict[Predicate, Program] = field(default_factory=dict)
+    _interned: dict[Predicate, Predicate] = field(default_factory=dict)
     _by_identity: dict[int, tuple[Predicate, Program]] = field(default_factory=dict)
 
     def candidates(self, element: ElementType, where: Predicate) -> Iterable[Element]:
@@ -55,6 +56,10 @@ class Index(Lookups):
                 self._programs[where] = self._compile(where)
             known = self._by_identity[id(where)] = (where, self._programs[where])
         return known[1]
+
+    def intern(self, where: Predicate) -> Predicate:
+        """One and the same object for all equal predicates."""
+        return self._interned.setdefault(where, where)
 
     def _compile(self, where: Predicate) -> Program:
         match where:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,32 +43,60 @@ class Shape:
     """Role -> all place names at which a control for it can stand."""
 
 
-def shape_of(threat: Threat) -> Shape:
+Intern = Callable[[Predicate], Predicate]
+"""Gives one object for all equal predicates, so that rules which ask the same share the answers."""
+
+
+def shape_of(threat: Threat, intern: Intern = lambda where: where) -> Shape:
     """The tree of a rule; `a -> b` becomes two steps with the flow as a role between them."""
-    element: dict[str, ElementType] = {name: role.element for name, role in threat.roles.items()}
-    where: dict[str, list[Predicate]] = {name: [role.where] for name, role in threat.roles.items()}
-    aliases: dict[str, tuple[str, ...]] = {name: (name, "path") for name in threat.roles}
+    direct = _flow_roles(threat)
+    roles = {**threat.roles, **{name: _flow_role(threat, leg, name) for leg, name in direct}}
+    aliases: dict[str, tuple[str, ...]] = {name: (name, "path") for name in roles}
     links: dict[str, list[tuple[str, Edge]]] = {}
-
-    def join(source: str, target: str, move: Move, leg: Leg, places: tuple[str, ...]) -> None:
-        for parent, child, forward in ((target, source, True), (source, target, False)):
-            edge = Edge(child, move, forward, leg.where, leg.via, places)
-            links.setdefault(parent, []).append((child, edge))
-
-    for number, leg in enumerate(threat.legs):
+    names = {id(leg): name for leg, name in direct}
+    for leg in threat.legs:
         named = (leg.name,) if leg.name else ()
-        if leg.kind == "flow":
-            flow = leg.role or f"#{number}"
-            role = threat.roles.get(flow) or Role(flow, "flow", All())
-            element[flow] = "flow"
-            where[flow] = [role.where, *([leg.where] if leg.where is not None else [])]
-            aliases[flow] = (flow, "path", *named)
-            join(leg.source, flow, "step", leg, named)
-            join(flow, leg.target, "step", leg, named)
+        flow = names.get(id(leg))
+        if flow is None:
+            _join(links, leg.source, leg.target, leg, ("path", *named) if leg.kind == "path" else (), intern)
         else:
-            join(leg.source, leg.target, leg.kind, leg, ("path", *named) if leg.kind == "path" else ())
-    whole = {role: parts[0] if len(parts) == 1 else All(tuple(parts)) for role, parts in where.items()}
-    return Shape(threat, element, whole, _orient(threat.sink, links), aliases)
+            aliases[flow] = (flow, "path", *named)
+            _join(links, leg.source, flow, leg, named, intern)
+            _join(links, flow, leg.target, leg, named, intern)
+    return Shape(
+        threat=threat,
+        element={name: role.element for name, role in roles.items()},
+        where={name: intern(role.where) for name, role in roles.items()},
+        children=_orient(threat.sink, links),
+        aliases=aliases,
+    )
+
+
+def _flow_roles(threat: Threat) -> list[tuple[Leg, str]]:
+    """The direct legs, each with the name under which its flow is bound."""
+    return [(leg, leg.role or f"#{number}") for number, leg in enumerate(threat.legs) if leg.kind == "flow"]
+
+
+def _flow_role(threat: Threat, leg: Leg, name: str) -> Role:
+    """The role of a direct leg's flow: what the rule says of the role and of the leg, together."""
+    stated = threat.roles[name].where if name in threat.roles else None
+    parts = [where for where in (stated, leg.where) if where is not None and where != All()]
+    return Role(name, "flow", parts[0] if len(parts) == 1 else All(tuple(parts)))
+
+
+def _join(
+    links: dict[str, list[tuple[str, Edge]]],
+    source: str,
+    target: str,
+    leg: Leg,
+    places: tuple[str, ...],
+    intern: Intern,
+) -> None:
+    move: Move = "step" if leg.kind == "flow" else leg.kind
+    where = intern(leg.where) if leg.where is not None else None
+    via = intern(leg.via) if leg.via is not None else None
+    for parent, child, forward in ((target, source, True), (source, target, False)):
+        links.setdefault(parent, []).append((child, Edge(child, move, forward, where, via, places)))
 
 
 def _orient(root: str, links: Mapping[str, list[tuple[str, Edge]]]) -> dict[str, tuple[Edge, ...]]:
