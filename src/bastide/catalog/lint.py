@@ -40,8 +40,6 @@ DESCRIPTIVE: Mapping[str, str] = {
     "component.trained-on": "names the data behind a model, for inventories",
     "data.licence": "for inventories of data sets",
     "data.residency": "for reviews of where data may lie",
-    "data.retention": "for reviews of how long data may lie",
-    "identity.kind": "tells people what acts; rights are in `privilege` and `delegation`",
     "identity.platform": "tells importers and generators which rights language applies",
     "zone.cloud": "tells importers and generators where a zone is",
 }
@@ -120,7 +118,8 @@ def _places(catalog: Catalog) -> Iterator[Diagnostic]:
 
 def _can_stand(control: Control, threat: Threat, place: str, vocabulary: Vocabulary) -> bool:
     """Whether some part that the place can be is one that the control can stand on."""
-    on_component = any(word not in ("flow", "data", "identity", "zone") for word in control.on)
+    # `data` is both the data assets and the family of stores.
+    on_component = any(word not in ("flow", "identity", "zone") for word in control.on)
     role = threat.roles.get(place)
     if role is None:
         # `path`, or the name of a leg: flows, and for whole paths the components too.
