@@ -30,7 +30,7 @@ def test_a_table_shows_path_fix_and_place(run: Run) -> None:
     assert "HIGH 12 = 4 x 3" in result.stdout
     assert "Next" in result.stdout
     assert "\x1b" not in result.stdout
-    assert all(len(line) <= 100 for line in result.stdout.splitlines())
+    assert all(len(line) <= 100 for line in result.stdout.splitlines() if not line.startswith("  bastide "))
 
 
 def test_the_plan_may_be_left_out(run: Run) -> None:

@@ -45,6 +45,10 @@ class Screen:
         for thing in things:
             self._console.print(Padding(thing, (0, 0, 0, indent)) if indent else thing)
 
+    def whole(self, line: Text) -> None:
+        """Adds a line that is never broken, such as a command to copy."""
+        self._console.print(line, soft_wrap=True)
+
     def rows(self, rows: Iterable[tuple[str | Text, ...]], indent: int = 0) -> None:
         """Adds rows whose columns line up; the last column wraps."""
         grid = Table.grid(padding=(0, 2))
@@ -52,7 +56,8 @@ class Screen:
             while len(grid.columns) < len(row):
                 grid.add_column(no_wrap=len(grid.columns) + 1 < len(row))
             grid.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in row))
-        self.add(grid, indent=indent)
+        if grid.row_count:
+            self.add(grid, indent=indent)
 
     def table(self, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """Adds a table with headings."""

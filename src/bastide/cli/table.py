@@ -94,7 +94,7 @@ def _findings(screen: Screen, findings: Sequence[Finding], plan: Plan, limit: in
         rows: list[tuple[str, str]] = [("", finding.message), ("path", _path(finding, plan))]
         if fixes := _fixes(finding):
             rows.append(("fix", fixes))
-        rows.append(("at", f"{finding.location}  rule {finding.rule}"))
+        rows.append(("at", f"{finding.location} ({finding.rule})"))
         screen.rows([(text(key, "dim"), one_line(value)) for key, value in rows], indent=2)
     if limit is not None and len(findings) > limit:
         screen.add("", text(f"... and {len(findings) - limit} more open findings (--all)", "dim"))
@@ -166,4 +166,5 @@ def _next(screen: Screen, work: Work, shown: Assessment) -> None:
         first = shown.questions[0]
         steps.append((f"bastide catalog show {first.attribute}", f"how to answer for {first.element}"))
     for command, why in steps:
-        screen.add(join(text(command, "cyan"), text(f"  # {why}", "dim")), indent=2)
+        screen.add(text(f"# {why}", "dim"), indent=2)
+        screen.whole(join("  ", text(command, "cyan")))

@@ -28,10 +28,12 @@ def verdict_table(work: Work, verdict: Verdict, threshold: str, new_only: bool, 
     name = work.plan.location.file
     if verdict.code == 1:
         words = f"{plural(len(verdict.failing), f'{new}open finding')} of severity {threshold} or worse"
-        screen.add(join(text("FAIL ", "bold red"), f"{name}: {words}"))
+        screen.whole(join(text("FAIL ", "bold red"), f"{name}: {words}"))
     elif verdict.code == 3:
         words = f"{plural(len(verdict.unknown), f'{new}open question')} could hide findings of severity {threshold} or worse"
-        screen.add(join(text("UNKNOWN ", "bold yellow"), f"{name}: {words}; answer them, or say --allow-unknown"))
+        screen.whole(join(text("UNKNOWN ", "bold yellow"), f"{name}: {words}; answer them, or say --allow-unknown"))
     else:
-        screen.add(join(text("PASS ", "bold green"), f"{name}: no {new}open finding of severity {threshold} or worse"))
+        screen.whole(
+            join(text("PASS ", "bold green"), f"{name}: no {new}open finding of severity {threshold} or worse")
+        )
     return screen.text()
