@@ -60,9 +60,7 @@ def browser() -> Iterator[Any]:
         "--window-size=1400,1000",
     ):
         options.add_argument(flag)
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL"}
-    )  # a test can assert that the console stays empty
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})  # a test can assert that the console stays empty
     service = webdriver.ChromeService(executable_path=driver_path)
     driver = webdriver.Chrome(options=options, service=service)
     yield driver

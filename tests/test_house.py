@@ -32,9 +32,7 @@ def test_every_python_file_names_its_licence(repo: Path) -> None:
     files = tracked(repo, "*.py")
     assert files
     without = [
-        str(f.relative_to(repo))
-        for f in files
-        if "SPDX-License-Identifier: Apache-2.0" not in f.read_text()[:120]
+        str(f.relative_to(repo)) for f in files if "SPDX-License-Identifier: Apache-2.0" not in f.read_text()[:120]
     ]
     assert without == []
 

@@ -233,8 +233,7 @@ def owasp_aisvs(data: Path) -> Framework:
         "OWASP Artificial Intelligence Security Verification Standard 1.0",
         "https://github.com/OWASP/AISVS",
         BY_SA,
-        f"OWASP AISVS project ({catalog_source(source['framework'])}; "
-        "each requirement under its section's title)",
+        f"OWASP AISVS project ({catalog_source(source['framework'])}; each requirement under its section's title)",
         groups,
     )
 
@@ -273,9 +272,7 @@ def nist_800_53(data: Path) -> Framework:
 def finos_aigf(data: Path) -> Framework:
     """FINOS AI Governance Framework: risks, and mitigations with what they mitigate."""
     source = catalog(data, "finos-aigf")
-    mitigations = {
-        item["id"]: entry(item["title"], mitigates=item["mitigates"]) for item in source["controls"]
-    }
+    mitigations = {item["id"]: entry(item["title"], mitigates=item["mitigates"]) for item in source["controls"]}
     return framework(
         "FINOS AI Governance Framework, July 2026",
         "https://air-governance-framework.finos.org",
@@ -366,9 +363,7 @@ def differences(files: dict[Path, str]) -> Iterator[str]:
         name = str(path.relative_to(REPOSITORY))
         there = path.read_text("utf-8") if path.is_file() else ""
         wanted = files.get(path, "")
-        yield from difflib.unified_diff(
-            there.splitlines(True), wanted.splitlines(True), name, f"{name} (from data)"
-        )
+        yield from difflib.unified_diff(there.splitlines(True), wanted.splitlines(True), name, f"{name} (from data)")
 
 
 def default_data() -> Path:
@@ -378,9 +373,7 @@ def default_data() -> Path:
 
 def main(arguments: Iterable[str] | None = None) -> int:
     """Writes or checks; 0 fine, 1 the files differ from the data, 2 there is no data."""
-    parser = argparse.ArgumentParser(
-        description="Write the knowledge base's framework files from their data."
-    )
+    parser = argparse.ArgumentParser(description="Write the knowledge base's framework files from their data.")
     parser.add_argument("data", type=Path, nargs="?", default=default_data(), help="folder with frameworks/")
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 with a diff")
     options = parser.parse_args(None if arguments is None else list(arguments))

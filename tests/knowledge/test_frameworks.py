@@ -128,9 +128,7 @@ def test_links_of_cosai_agree_in_both_directions() -> None:
     """A control lists the risks that list it; controls for all risks are not repeated at each risk."""
     risks, controls = group("cosai:2026-08", "risk"), group("cosai:2026-08", "control")
     forward = {(risk, control) for risk, entry in risks.items() for control in entry["controls"]}
-    backward = {
-        (risk, id) for id, entry in controls.items() if entry["risks"] != "all" for risk in entry["risks"]
-    }
+    backward = {(risk, id) for id, entry in controls.items() if entry["risks"] != "all" for risk in entry["risks"]}
     assert forward == backward
     assert all(entry["controls"] for entry in risks.values())
 
@@ -250,9 +248,7 @@ def test_owasp_asi_equals_ibms_data(data: Path) -> None:
 def test_owasp_aisvs_equals_the_source(data: Path) -> None:
     """Each requirement that the families of AISVS name, under its section's title and its chapter's."""
     source = catalog(data, "owasp-aisvs-1.0")
-    required = {
-        id for family in source["families"] for item in family["techniques"] for id in item["requirements"]
-    }
+    required = {id for family in source["families"] for item in family["techniques"] for id in item["requirements"]}
     titles = {item["id"]: item["title"] for item in source["groups"]}
     levels = {item["id"]: item["level"] for item in source["controls"]}
     ours = group("owasp-aisvs:1.0")
@@ -333,9 +329,7 @@ def test_check_shows_what_differs_and_writing_mends_it(copy: Path, framework_dat
     """A changed name, a missing file and a file that no framework accounts for."""
     frameworks = copy / "src/bastide/knowledge/frameworks"
     changed, missing, extra = (frameworks / f"owasp-llm/{year}.yaml" for year in ("2025", "2026", "1999"))
-    changed.write_text(
-        changed.read_text("utf-8").replace("LLM06: Excessive Agency", "LLM06: Agency"), "utf-8"
-    )
+    changed.write_text(changed.read_text("utf-8").replace("LLM06: Excessive Agency", "LLM06: Agency"), "utf-8")
     missing.unlink()
     extra.write_text("title: none\n", "utf-8")
     checked = run_tool(copy, "--check", framework_data)
