@@ -18,6 +18,7 @@ from bastide.catalog.pattern import Origin, Predicate
 from bastide.plan.model import Element
 from bastide.threats.predicates import Index
 from bastide.threats.presence import Presence
+from bastide.threats.search import Reach, both, search
 from bastide.threats.shape import Edge, Shape, shape_of
 
 Node = int | str
@@ -50,14 +51,6 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reach:
-    """What a search from some nodes found: distance and predecessor of each node that content can pass."""
-
-    cost: Mapping[int, int]
-    previous: Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True)
 class _Choice:
     """For one node in a role: the cost of everything below, and for each branch the child's node and the nodes between."""
 
@@ -77,7 +70,7 @@ class Matcher:
     _shapes: dict[str, Shape] = field(default_factory=dict)
     _allowed: dict[object, bytearray] = field(default_factory=dict)
     _masks: dict[object, bytes] = field(default_factory=dict)
-    _reaches: dict[object, _Reach] = field(default_factory=dict)
+    _reaches: dict[object, Reach] = field(default_factory=dict)
     _roles: dict[object, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
     _entries: dict[str, list[int]] = field(default_factory=dict)
 
@@ -157,9 +150,9 @@ class Matcher:
             graph = self.index.graph
             mask = bytes(graph.transit)
             if edge.where is not None:
-                mask = _both(mask, self._passing(edge.where, "flow", certain))
+                mask = both(mask, self._passing(edge.where, "flow", certain))
             if edge.via is not None:
-                mask = _both(mask, self._passing(edge.via, "component", certain))
+                mask = both(mask, self._passing(edge.via, "component", certain))
             self._allowed[key] = bytearray(mask)
             for element in blocked:
                 for node in graph.nodes.get(element, ()):
@@ -177,38 +170,13 @@ class Matcher:
             self._masks[key] = bytes(flow is not is_flow or element in fine for element, flow in parts)
         return self._masks[key]
 
-    def reach(self, starts: Mapping[int, int], forward: bool, key: object, mask: bytearray) -> _Reach:
+    def reach(self, starts: Mapping[int, int], forward: bool, key: object, mask: bytearray) -> Reach:
         """Breadth-first from all starts at once (each with a cost to begin with), over nodes that content may pass."""
         cached = (forward, key, frozenset(starts.items()))
         if cached not in self._reaches:
             neighbours = self.index.graph.after if forward else self.index.graph.before
-            self._reaches[cached] = _search(starts, neighbours, mask)
+            self._reaches[cached] = search(starts, neighbours, mask)
         return self._reaches[cached]
-
-
-def _both(one: bytes, other: bytes) -> bytes:
-    """Byte-wise and, at the speed of long numbers."""
-    return (int.from_bytes(one, "big") & int.from_bytes(other, "big")).to_bytes(len(one), "big")
-
-
-def _search(starts: Mapping[int, int], neighbours: list[list[int]], mask: bytearray) -> _Reach:
-    cost = dict(starts)
-    previous: dict[int, int] = {}
-    waiting: dict[int, list[int]] = {}
-    for node, begin in starts.items():
-        waiting.setdefault(begin, []).append(node)
-    level = min(waiting, default=0)
-    while waiting:
-        for node in waiting.pop(level, ()):
-            if cost[node] != level:
-                continue
-            for other in neighbours[node]:
-                if mask[other] and cost.get(other, level + 2) > level + 1:
-                    cost[other] = level + 1
-                    previous[other] = node
-                    waiting.setdefault(level + 1, []).append(other)
-        level = level + 1 if level + 1 in waiting else min(waiting, default=0)
-    return _Reach(cost, previous)
 
 
 class _Run:
