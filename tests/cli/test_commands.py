@@ -232,3 +232,27 @@ def test_a_mistyped_command_is_understood(run: Run) -> None:
     assert result.exit_code == 2
     assert "did you mean `assess`?" in result.stderr
     assert run("catalog", "shw").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["assess", "-f", "json", "-o", "bastide.yaml"],
+        ["assess", "-o", "r.json", "-o", "old.json", "--baseline", "old.json"],
+        ["gate", "-o", "sub/../bastide.yaml"],
+        ["diff", "bastide.yaml", "bastide.yaml", "-f", "json", "-o", "bastide.yaml"],
+        ["diagram", "-o", "link.yaml"],
+        ["otm", "export", "-o", "bastide.yaml"],
+        ["otm", "import", "bastide.yaml", "-o", "./bastide.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_overwrites_what_it_reads(run: Run, folder: Path, args: list[str]) -> None:
+    (folder / "sub").mkdir()
+    (folder / "link.yaml").symlink_to("bastide.yaml")
+    (folder / "old.json").write_bytes(run("assess", "-f", "json").stdout_bytes)
+    before = {name: (folder / name).read_bytes() for name in ("bastide.yaml", "old.json")}
+    result = run(*args)
+    assert result.exit_code == 2
+    assert "is an input" in result.stderr
+    assert before == {name: (folder / name).read_bytes() for name in before}

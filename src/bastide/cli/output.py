@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -38,6 +39,14 @@ def put(text: str, path: Path | None, quiet: bool = False) -> None:
     write_file(path, data)
     if not quiet:
         click.echo(f"wrote {path}", err=True)
+
+
+def keep_inputs(outputs: Iterable[Path | None], *inputs: Path | None) -> None:
+    """Raises `UsageError` when an output is one of the files that are read."""
+    for output in outputs:
+        for one in inputs:
+            if output and one and output.is_file() and one.is_file() and output.samefile(one):
+                raise UsageError(f"{output}: is an input; name another file to write")
 
 
 def write_file(path: Path, data: bytes) -> None:

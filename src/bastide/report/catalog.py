@@ -80,6 +80,7 @@ def _control(control: Control, catalog: Catalog) -> dict[str, Any]:
 
 
 def _kind(kind: Kind, catalog: Catalog) -> dict[str, Any]:
+    cosai = [id for id in catalog.frameworks if id.startswith("cosai:") and catalog.name_of(id, kind.cosai)]
     return {
         "id": kind.id,
         "title": kind.title,
@@ -87,7 +88,7 @@ def _kind(kind: Kind, catalog: Catalog) -> dict[str, Any]:
         "is": sorted(kind.ancestors - {kind.id}),
         "attributes": [a.name for a in catalog.vocabulary.attributes_of(kind)],
         "defaults": {name: list(v) if isinstance(v, (tuple, list)) else v for name, v in kind.defaults.items()},
-        "refs": {"cosai:2026-08": [kind.cosai]} if kind.cosai else {},
+        "refs": {id: [kind.cosai] for id in cosai},
     }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bastide.cli import options
-from bastide.cli.output import format_of, put
+from bastide.cli.output import format_of, keep_inputs, put
 
 if TYPE_CHECKING:
     from bastide.cli.work import Work
@@ -68,6 +68,7 @@ def assess(
     """
     from bastide.cli.work import at_least, changes_since, examine, judge
 
+    keep_inputs(outputs, plan, baseline)
     targets = [(format_of(path, format_, len(outputs) == 1), path) for path in outputs]
     if not targets:
         targets = [(format_ or "table", Path("-"))]

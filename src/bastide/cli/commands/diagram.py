@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.output import put
+from bastide.cli.output import keep_inputs, put
 
 _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
 
@@ -36,6 +36,7 @@ def diagram(
     kind = format_ or (_SUFFIXES.get(output.suffix.lower()) if output else None) or "svg"
     if findings and kind != "svg":
         raise click.UsageError("--findings works with --format svg")
+    keep_inputs([output], plan)
     vocabulary = read_catalog(packs).vocabulary
     work = examine(plan, packs, None) if findings else None
     system = work.plan if work else load_plan(tidy(plan), vocabulary)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.output import format_of, put
+from bastide.cli.output import format_of, keep_inputs, put
 
 
 @click.command()
@@ -42,6 +42,7 @@ def diff(
     from bastide.threats.diff import compare
 
     kind = format_of(output, format_, alone=True) if output else format_ or "table"
+    keep_inputs([output], old, new)
     before, after = (examine(path, packs, today) for path in (old, new))
     changes = compare(before.assessment, after.assessment)
     plan_changes = compare_plans(before.plan, after.plan)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.output import put
+from bastide.cli.output import keep_inputs, put
 
 
 @click.command()
@@ -58,6 +58,7 @@ def gate(
 
     if new_only != (baseline is not None):
         raise click.UsageError("--baseline and --new-only go together")
+    keep_inputs([output], plan, baseline)
     known = baseline_for_gate(baseline, threshold) if baseline else None
     work = examine(plan, packs, today)
     verdict = judge(work, threshold, known=known, allow_unknown=allow_unknown)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.output import put
+from bastide.cli.output import keep_inputs, put
 
 
 @click.group()
@@ -39,6 +39,7 @@ def import_(file: Path, output: Path | None, packs: tuple[Path, ...], quiet: boo
     from bastide.plan.save import dump
     from bastide.plan.yamlfile import read_text
 
+    keep_inputs([output], file)
     name = tidy(file)
     put(dump(import_otm(read_text(name), str(name), read_catalog(packs).vocabulary)), output, quiet)
 
@@ -60,4 +61,5 @@ def export(plan: Path, output: Path | None, packs: tuple[Path, ...], quiet: bool
     from bastide.plan.otm import export_otm
     from bastide.report.json_ import dumps
 
+    keep_inputs([output], plan)
     put(dumps(export_otm(load_plan(tidy(plan), read_catalog(packs).vocabulary))), output, quiet)
