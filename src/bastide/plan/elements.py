@@ -279,7 +279,7 @@ class Builder:
             )
             return ""
         kind = text(node)
-        if kind and kind not in self.vocabulary.kinds:
+        if kind not in self.vocabulary.kinds and not (node.is_map or node.is_list):
             node.problem(f"unknown kind `{kind[:60]}`", did_you_mean(kind, self.vocabulary.kinds))
         return kind
 

@@ -82,9 +82,8 @@ def analyse(plan: Plan, catalog: Catalog, rules: Iterable[PlanRule] = ()) -> Ana
         if not matcher.can_match(threat):
             continue
         certain = matcher.match(threat, Mode.CERTAIN)
-        varies = matcher.depends_on_unknowns(threat)
-        possible = matcher.match(threat, Mode.POSSIBLE) if varies else certain
-        bare = matcher.match(threat, Mode.BARE) if varies else certain
+        possible = matcher.match(threat, Mode.POSSIBLE) if matcher.depends_on_unknowns(threat) else certain
+        bare = matcher.match(threat, Mode.BARE) if matcher.depends_on_controls(threat) else certain
         for witness in certain.values():
             finding = explainer.finding(threat, witness, FindingState.OPEN)
             findings.append(finding)

@@ -95,6 +95,9 @@ def _decision(id: str, key: Node, node: Node) -> Decision:
 
 def _check_date(text: str, node: Node) -> None:
     try:
-        date.fromisoformat(text)
+        # Dates are compared as text too, so that other forms (20270630, 2027-W26-3), which Python reads, won't do.
+        well = date.fromisoformat(text).isoformat() == text
     except ValueError:
+        well = False
+    if not well:
         node.problem(f"`{key_text(node)[:40]}` is no date", "write year-month-day, such as 2027-06-30")

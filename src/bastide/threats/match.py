@@ -86,13 +86,17 @@ class Matcher:
         return all(any(self.satisfying(shape, role)) for role in shape.element)
 
     def depends_on_unknowns(self, threat: Threat) -> bool:
-        """Whether facts or controls of unknown state, or controls in place, can make a difference between the modes."""
+        """Whether facts or controls of unknown state can make POSSIBLE differ from CERTAIN."""
         shape = self.shape(threat)
         if any(self.satisfying(shape, role)[1] for role in shape.element):
             return True
         edges = [edge for branches in shape.children.values() for edge in branches]
         if any(self.split(p, part)[1] for e in edges for p, part in ((e.where, "flow"), (e.via, "component")) if p):
             return True
+        return any(self.presence.standing(control).unknown for control in threat.breaks)
+
+    def depends_on_controls(self, threat: Threat) -> bool:
+        """Whether controls that are or may be in place can make BARE differ from CERTAIN."""
         standings = [self.presence.standing(control) for control in threat.breaks]
         return any(s.present or s.unknown for s in standings)
 
