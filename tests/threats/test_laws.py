@@ -8,13 +8,18 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bastide.catalog.pattern import parse_predicate
 from bastide.plan.load import parse_plan
+from bastide.plan.yamlfile import parse
 from bastide.threats.assess import analyse, assess
+from bastide.threats.graph import build_graph
 from bastide.threats.hardening import options_of
 from bastide.threats.match import Mode
 from bastide.threats.model import FindingState, Severity
+from bastide.threats.predicates import Index
+from bastide.threats.sets import Sets
 from tests.threats.conftest import claimed
-from tests.threats.test_oracle import PATH_RULE, TRIFECTA, systems, yaml_of
+from tests.threats.test_oracle import KINDS, PATH_RULE, TRIFECTA, systems, yaml_of
 
 FACT_RULE = """
 roles:
@@ -148,3 +153,36 @@ def test_a_detector_reduces_and_never_breaks(make_threat, make_catalog, make_pla
     (after,) = analyse(claimed(plan, "filter", "api"), catalog).findings
     assert after.state is FindingState.OPEN
     assert after.rating.likelihood == max(1, before.rating.likelihood - 1)
+
+
+PREDICATES = [
+    "{kind: ai.agent}", "{kind: [ai, app], logs: false}", "{not: {logs: true}}", "{any: [{logs: true}, {kind: ai.tool}]}",
+    "{egress: {at-least: allow-list}, not: {any: [{kind: ai.agent}, {executes-code: true}]}}", "{origin: {at-most: user}}",
+    "{incoming: {from: {logs: false}}, kind: [ai, app]}", "{all: [{executes-code: {not: true}}, {outgoing: {to: {kind: ai.tool}}}]}",
+]  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(systems(), st.data())
+def test_asking_all_parts_at_once_gives_the_same_answers(vocabulary, system, data) -> None:
+    """Sets and closures are two ways to the same three values."""
+    names, *_ = system
+    facts = {
+        n: data.draw(st.sampled_from(["", ", logs: true", ", logs: false", ", egress: any, executes-code: true"]))
+        for n in names
+    }
+    text = yaml_of(*system)
+    for name, fact in facts.items():
+        allowed = name[0] in "agt" and not (name[0] == "g" and "executes" in fact)
+        text = text.replace(
+            f"{name}: {{kind: {KINDS[name[0]]}}}", f"{name}: {{kind: {KINDS[name[0]]}{fact if allowed else ''}}}"
+        )
+    plan = parse_plan(text, vocabulary)
+    index = Index(plan, vocabulary, build_graph(plan, vocabulary))
+    sets = Sets(index)
+    for predicate in PREDICATES:
+        where = parse_predicate(parse(predicate, "p"), "component", vocabulary)
+        truths = {c.id: index.holds(where, c) for c in plan.components.values()}
+        true, unknown = sets.split(where, "component")
+        assert true == {id for id, truth in truths.items() if truth}
+        assert unknown == {id for id, truth in truths.items() if truth is None}

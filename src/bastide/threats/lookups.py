@@ -47,7 +47,7 @@ class Lookups:
             self.starts.setdefault(owner, []).append(node)
         for id, zone in self.plan.zones.items():
             chain = reversed(self.plan.zone_chain(id))
-            self.zones[id] = replace(
+            self.zones[id] = self.parts[id] = replace(
                 zone, facts={name: fact for around in chain for name, fact in around.facts.items()}
             )
         stores = {c.id: c for c in self.plan.components.values() if self._passes(c) == "per-data"}

@@ -15,10 +15,11 @@ from enum import Enum
 from bastide.catalog.model import Threat
 from bastide.catalog.pattern import All as AllOf
 from bastide.catalog.pattern import Origin, Predicate
-from bastide.plan.model import Element
+from bastide.plan.vocabulary import ElementType
 from bastide.threats.predicates import Index
 from bastide.threats.presence import Presence
 from bastide.threats.search import Reach, both, search
+from bastide.threats.sets import Split
 from bastide.threats.shape import Edge, Shape, shape_of
 
 Node = int | str
@@ -71,7 +72,6 @@ class Matcher:
     _allowed: dict[object, bytearray] = field(default_factory=dict)
     _masks: dict[object, bytes] = field(default_factory=dict)
     _reaches: dict[object, Reach] = field(default_factory=dict)
-    _roles: dict[object, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
     _entries: dict[str, list[int]] = field(default_factory=dict)
 
     def shape(self, threat: Threat) -> Shape:
@@ -91,7 +91,9 @@ class Matcher:
         if any(self.satisfying(shape, role)[1] for role in shape.element):
             return True
         edges = [edge for branches in shape.children.values() for edge in branches]
-        if any(self.split(p, part)[1] for e in edges for p, part in ((e.where, "flow"), (e.via, "component")) if p):
+        if any(e.where is not None and self.split(e.where, "flow")[1] for e in edges):
+            return True
+        if any(e.via is not None and self.split(e.via, "component")[1] for e in edges):
             return True
         return any(self.presence.standing(control).unknown for control in threat.breaks)
 
@@ -112,32 +114,13 @@ class Matcher:
         return {element: run.witness(node) for element, (_, node) in best.items()}
 
     # -- shared look-ups ----------------------------------------------------------------------------------------
-    def satisfying(self, shape: Shape, role: str) -> tuple[frozenset[str], frozenset[str]]:
+    def satisfying(self, shape: Shape, role: str) -> Split:
         """The elements for which a role's predicates are true, and for which they are unknown."""
-        where = shape.where[role]
-        key = (shape.element[role], id(where))  # the shape keeps the predicate, so its identity stays its own
-        if key not in self._roles:
-            true, unknown = set(), set()
-            program = self.index.program(where)
-            for element in self.index.candidates(shape.element[role], where):
-                truth = program(element)
-                if truth:
-                    true.add(element.id)
-                elif truth is None:
-                    unknown.add(element.id)
-            self._roles[key] = (frozenset(true), frozenset(unknown))
-        return self._roles[key]
+        return self.presence.sets.split(shape.where[role], shape.element[role])
 
-    def split(self, where: Predicate, element: str) -> tuple[frozenset[str], frozenset[str]]:
+    def split(self, where: Predicate, part: ElementType) -> Split:
         """The flows or components for which a predicate is true, and for which it is unknown."""
-        key = (element, id(where), "all")
-        if key not in self._roles:
-            plan = self.index.plan
-            parts: Iterable[Element] = plan.flows.values() if element == "flow" else plan.components.values()
-            program = self.index.program(where)
-            truths = [(e.id, program(e)) for e in parts]
-            self._roles[key] = (frozenset(i for i, t in truths if t), frozenset(i for i, t in truths if t is None))
-        return self._roles[key]
+        return self.presence.sets.split(where, part)
 
     def entries(self, element: str) -> list[int]:
         """The nodes of an element that stand for it in attacks."""
@@ -163,15 +146,19 @@ class Matcher:
                     self._allowed[key][node] = 0
         return key, self._allowed[key]
 
-    def _passing(self, where: Predicate, part: str, certain: bool) -> bytes:
+    def _passing(self, where: Predicate, part: ElementType, certain: bool) -> bytes:
         """For each node 0 if it is of the part and the predicate bars it, else 1."""
         key = (id(where), part, certain)
         if key not in self._masks:
-            graph, is_flow = self.index.graph, part == "flow"
+            graph = self.index.graph
             true, unknown = self.split(where, part)
             fine = true if certain else true | unknown
-            parts = zip(graph.element, graph.is_flow, strict=True)
-            self._masks[key] = bytes(flow is not is_flow or element in fine for element, flow in parts)
+            mask = bytearray(b"\x01") * len(graph)
+            for element in self.index.plan.flows if part == "flow" else self.index.plan.components:
+                if element not in fine:
+                    for node in graph.nodes.get(element, ()):
+                        mask[node] = 0
+            self._masks[key] = bytes(mask)
         return self._masks[key]
 
     def reach(self, starts: Mapping[int, int], forward: bool, key: object, mask: bytearray) -> Reach:

@@ -88,7 +88,9 @@ class Index(Lookups):
     def _has(self, where: Has) -> Program:
         name, wanted, other = where.attribute, where.values, where.other
         kinds = self.kinds_with(name)
-        matches: Callable[[Value], bool] = partial(_matches, wanted) if self.is_compound(name) else wanted.__contains__
+        matches: Callable[[Value], bool] = (
+            partial(matches_any, wanted) if self.is_compound(name) else wanted.__contains__
+        )
 
         def program(element: Element) -> Truth:
             fact = element.facts.get(name)
@@ -148,7 +150,8 @@ class Index(Lookups):
                 return
 
 
-def _matches(wanted: frozenset[str | bool], value: Value) -> bool:
+def matches_any(wanted: frozenset[str | bool], value: Value) -> bool:
+    """Whether a value, or for lists and texts with commas one of its words, is among the wanted; a word covers those below it."""
     if isinstance(value, bool):
         return value in wanted
     if isinstance(value, tuple):

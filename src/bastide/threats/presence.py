@@ -14,6 +14,7 @@ from bastide.plan.model import Component, ControlClaim, Data, Element, Fact, Flo
 from bastide.plan.vocabulary import ElementType
 from bastide.threats.model import ControlState
 from bastide.threats.predicates import Index, Unknown
+from bastide.threats.sets import Sets
 
 _STATES = {
     Source.ASSUMED: ControlState.CLAIMED,
@@ -46,11 +47,13 @@ class Presence:
 
     index: Index
     catalog: Catalog
+    sets: Sets = field(init=False)
     _claims: dict[str, list[ControlClaim]] = field(default_factory=dict)
     _standing: dict[str, Standing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sorts the plan's claims by control."""
+        self.sets = Sets(self.index)
         for claim in self.index.plan.claims:
             self._claims.setdefault(claim.control, []).append(claim)
 
@@ -118,18 +121,14 @@ class Presence:
 
     def _from_facts(self, control: Control, present: dict[str, ControlState], unknown: set[str]) -> None:
         for type_, where in control.present_when.items():
-            program = self.index.program(where)
-            for element in self.index.candidates(type_, where):
-                truth = program(element)
-                if truth is None:
-                    unknown.add(element.id)
-                elif truth:
-                    sources = [
-                        e.facts[name].source for e, name in self.index.facts_behind(where, element) if name in e.facts
-                    ]
-                    # As good as the weakest of the facts that it rests on.
-                    states = [_STATES[s] for s in sources] or [ControlState.CLAIMED]
-                    _raise(present, element.id, min(states, key=_ORDER.index))
+            true, open_ = self.sets.split(where, type_)
+            unknown |= open_
+            for id in true:
+                behind = self.index.facts_behind(where, self.index.parts[id])
+                sources = [e.facts[name].source for e, name in behind if name in e.facts]
+                # As good as the weakest of the facts that it rests on.
+                states = [_STATES[s] for s in sources] or [ControlState.CLAIMED]
+                _raise(present, id, min(states, key=_ORDER.index))
 
     def _spread(self, claim: ControlClaim) -> Iterable[str]:
         """The elements that a claim covers: a zone stands for itself and everything in it, `system` for all."""
