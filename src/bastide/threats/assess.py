@@ -81,20 +81,22 @@ def analyse(plan: Plan, catalog: Catalog, rules: Iterable[PlanRule] = ()) -> Ana
     for threat in catalog.threats.values():
         if not matcher.can_match(threat):
             continue
-        certain = matcher.match(threat, Mode.CERTAIN)
-        possible = matcher.match(threat, Mode.POSSIBLE) if matcher.depends_on_unknowns(threat) else certain
-        bare = matcher.match(threat, Mode.BARE) if matcher.depends_on_controls(threat) else certain
-        for witness in certain.values():
+        possible = matcher.sinks(threat, Mode.POSSIBLE)
+        # What is certain is possible too, so the stricter question is put only where the answers can differ.
+        certain = matcher.sinks(threat, Mode.CERTAIN) if possible and matcher.depends_on_unknowns(threat) else possible
+        bare = matcher.sinks(threat, Mode.BARE) if matcher.depends_on_controls(threat) else certain
+        for witness_of in certain.values():
+            witness = witness_of()
             finding = explainer.finding(threat, witness, FindingState.OPEN)
             findings.append(finding)
             witnesses[finding.id] = witness
             doubts += explainer.rating_doubts(threat, witness, finding)
-        for sink, witness in possible.items():
+        for sink, witness_of in possible.items():
             if sink not in certain:
-                doubts += explainer.doubts(threat, witness, matcher)
-        for sink, witness in bare.items():
+                doubts += explainer.doubts(threat, witness_of(), matcher)
+        for sink, witness_of in bare.items():
             if sink not in possible:
-                findings.append(explainer.finding(threat, witness, FindingState.MITIGATED))
+                findings.append(explainer.finding(threat, witness_of(), FindingState.MITIGATED))
     for rule in rules:
         findings += rule.evaluate(index)
     return Analysis(tuple(sorted(findings, key=_order)), collect(doubts, index), witnesses, matcher)

@@ -8,9 +8,10 @@ the size of the plan for each leg, however many paths there are. All legs of a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from bastide.catalog.model import Threat
 from bastide.catalog.pattern import All as AllOf
@@ -104,6 +105,10 @@ class Matcher:
 
     def match(self, threat: Threat, mode: Mode, placed: Placed = frozenset()) -> dict[str, Witness]:
         """The sinks at which a rule applies, each with a shortest witness."""
+        return {sink: witness() for sink, witness in self.sinks(threat, mode, placed).items()}
+
+    def sinks(self, threat: Threat, mode: Mode, placed: Placed = frozenset()) -> dict[str, Callable[[], Witness]]:
+        """The sinks at which a rule applies, each with a function that gives its shortest witness."""
         run = _Run(self, self.shape(threat), mode, placed)
         best: dict[str, tuple[int, Node]] = {}
         table = run.table(threat.sink)
@@ -111,7 +116,7 @@ class Matcher:
             element = run.element_of(threat.sink, node)
             if element not in best or choice.cost < best[element][0]:
                 best[element] = (choice.cost, node)
-        return {element: run.witness(node) for element, (_, node) in best.items()}
+        return {element: partial(run.witness, node) for element, (_, node) in best.items()}
 
     # -- shared look-ups ----------------------------------------------------------------------------------------
     def satisfying(self, shape: Shape, role: str) -> Split:
