@@ -52,6 +52,7 @@ def assess(
 
     Raises `PlanError` where the plan contradicts itself, `StateError` for decisions about findings that don't exist.
     """
+    rules = tuple(rules)
     analysis = analyse(plan, catalog, rules)
     findings, expired = apply_decisions(analysis.findings, analysis.questions, tuple(decisions), today)
     hardening = harden_plan(catalog, analysis.matcher, findings, analysis.witnesses, harden) if harden else None
@@ -63,7 +64,7 @@ def assess(
         hardening=hardening,
         labels=propagate(analysis.matcher.index),
         expired=expired,
-        rules=len(catalog.threats) + len(tuple(rules)),
+        rules=len(catalog.threats) + len(rules),
     )
 
 

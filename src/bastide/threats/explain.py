@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from bastide.threats.rating import Rater
 from bastide.threats.shape import Shape
 
 MAX_REASONS = 24
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9-]*)\}")
 IN_PLACE = (ControlState.CLAIMED, ControlState.IMPLEMENTED, ControlState.VERIFIED)
 
 
@@ -56,10 +58,8 @@ class Explainer:
 
     def message(self, threat: Threat, witness: Witness) -> str:
         """The rule's sentence with names put in; names are data and are never formatted again."""
-        text = threat.finding
-        for role, element in witness.elements.items():
-            text = text.replace("{" + role + "}", self._name(threat, role, self._element(element)))
-        return text
+        names = {role: self._name(threat, role, self._element(id)) for role, id in witness.elements.items()}
+        return _PLACEHOLDER.sub(lambda found: names.get(found[1], found[0]), threat.finding)
 
     def _name(self, threat: Threat, role: str, element: Element) -> str:
         """What to call an element in a role: for a store in which foreign content starts, those who write it."""
@@ -123,7 +123,7 @@ class Explainer:
             if id in matcher.satisfying(shape, role)[1]:
                 yield from self.index.unknowns(where, self._element(id))
         for edge, ids in witness.spans:
-            for id in ids[1:-1]:
+            for id in ids:
                 element = self._element(id)
                 passing = edge.where if isinstance(element, Flow) else edge.via
                 if passing is not None:
@@ -175,7 +175,7 @@ def placed_at(threat: Threat, witness: Witness, places: Iterable[str]) -> Iterat
         else:
             for edge, ids in witness.spans:
                 if place in edge.places:
-                    yield from ids[1:-1]
+                    yield from ids
             for number, leg in enumerate(threat.legs):
                 if leg.name == place and leg.kind == "flow":
                     yield witness.bound[leg.role or f"#{number}"]

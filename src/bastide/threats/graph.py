@@ -65,6 +65,10 @@ class Graph:
         self.after[source].append(target)
         self.before[target].append(source)
 
+    def sender(self, node: int) -> str:
+        """The component that content leaves with a flow's node; it depends on the direction, not on how the arrow is drawn."""
+        return self.element[self.before[node][0]]
+
     def __len__(self) -> int:
         """The number of nodes."""
         return len(self.element)

@@ -26,19 +26,20 @@ def _integrity(index: Index) -> dict[str, str]:
     found: dict[str, str] = {}
     # Weights shape how a model behaves, but nobody reads them as content.
     weights = {f.id for f in index.plan.flows.values() if f.value("as") == "model"}
-    seen = {n for n, element in enumerate(graph.element) if element in weights}
+    passed = {n for n, element in enumerate(graph.element) if element in weights}
     for level in TRUST_LEVELS:
-        todo = [n for n, origin in graph.origins.items() if origin == level and n not in seen]
-        seen.update(todo)
-        started = set(todo)
+        started = {n for n, origin in graph.origins.items() if origin == level}
+        todo = list(started)
         while todo:
             node = todo.pop()
+            if node in passed:
+                continue
             if not graph.is_flow[node]:
                 found.setdefault(graph.element[node], level)
+            # People take content in and pass none on, but what they write themselves still starts there.
             if graph.transit[node] or node in started:
-                fresh = [n for n in graph.after[node] if n not in seen]
-                seen.update(fresh)
-                todo += fresh
+                passed.add(node)
+                todo += graph.after[node]
     return found
 
 

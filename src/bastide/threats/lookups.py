@@ -42,8 +42,7 @@ class Lookups:
         plan = self.plan
         self.parts = {**plan.components, **plan.flows, **plan.data, **plan.identities, **plan.zones}
         for node in self.graph.origins:
-            element = self.parts[self.graph.element[node]]
-            owner = element.source if isinstance(element, Flow) else element.id
+            owner = self.graph.sender(node) if self.graph.is_flow[node] else self.graph.element[node]
             self.starts.setdefault(owner, []).append(node)
         for id, zone in self.plan.zones.items():
             chain = reversed(self.plan.zone_chain(id))

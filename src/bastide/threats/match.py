@@ -49,7 +49,7 @@ class Witness:
     bound: Mapping[str, str]
     """All roles, the unnamed flows of direct legs included."""
     spans: tuple[tuple[Edge, tuple[str, ...]], ...]
-    """For each path leg: the ids on it, both ends included."""
+    """For each path leg: the ids of what lies between its ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class _Run:
         if isinstance(node, str):
             return node
         if self.graph.is_flow[node] and self.shape.element[role] == "component":
-            return self.matcher.index.plan.flows[self.graph.element[node]].source
+            return self.graph.sender(node)
         return self.graph.element[node]
 
     # -- candidates ---------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class _Run:
         graph, near = self.graph, set[int]()
         for child in self.table(step.child):
             assert isinstance(child, int)
-            near.update(graph.after[child] if step.forward else self._arrivals(child))
+            near.update((child, *(graph.after[child] if step.forward else self._arrivals(child))))
         return {graph.main[node] for node in near}
 
     def _candidates(self, role: str, near: set[int] | None) -> Iterable[Node]:
@@ -273,7 +273,9 @@ class _Run:
         """The nodes that the child role can have next to a node of the parent role."""
         if edge.move == "step":
             assert isinstance(node, int)
-            return self._arrivals(node) if edge.forward else [self.graph.main[n] for n in self.graph.after[node]]
+            beside = self._arrivals(node) if edge.forward else [self.graph.main[n] for n in self.graph.after[node]]
+            # A sender may be bound by the very flow, where that names it as an author.
+            return [node, *beside] if edge.sends else beside
         return self._related(node, edge)
 
     def _arrivals(self, node: int) -> list[int]:
@@ -309,6 +311,8 @@ class _Run:
         found: _Table = {}
         for node, choice in parents.items():
             assert isinstance(node, int)
+            if not edge.forward and flows[node] and not mask[node]:
+                continue  # the flow that names the sender as an author is on the leg, too
             if node in starts:  # one part plays both roles: content that starts in a store is in the store
                 found[node] = _Choice(choice.cost + starts[node], (*choice.branches, (edge, node, ())))
                 continue
@@ -350,8 +354,8 @@ class _Run:
             else:
                 after += [*middle, *below]
             if edge.move == "path":
-                ends = self._ids(edge.child, child)
-                line = (*ends, *reversed(middle), *own) if edge.forward else (*own, *middle, *ends)
+                # A sender may be bound by the flow that names it as an author; that flow lies between the ends.
+                line = [*self._ids(edge.child, child)[1:], *reversed(middle)] if edge.forward else [*own[1:], *middle]
                 spans.append((edge, tuple(dict.fromkeys(line))))
         return [*before, *own, *after]
 

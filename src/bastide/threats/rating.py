@@ -64,7 +64,7 @@ class Rater:
     def _prior(self, threat: Threat) -> Term:
         if threat.likelihood is not None:
             return Term(threat.likelihood, threat.likelihood_why or "prior of the rule")
-        best: tuple[int, str, str] = (1, "", "")
+        best: tuple[int, str, str] = (0, "", "")
         for framework, ids in threat.refs.items():
             if framework.startswith(ATLAS + ":"):
                 for id in ids:
@@ -76,7 +76,7 @@ class Rater:
                     maturity = str(entry.facts.get("maturity", "")) if entry else ""
                     best = max(best, (MATURITY_POINTS.get(maturity, 0), id, maturity), key=lambda b: b[0])
         points, id, maturity = best
-        return Term(points, f"ATLAS rates {id} as {maturity}" if id else "no record of it in the wild")
+        return Term(max(points, 1), f"ATLAS rates {id} as {maturity}" if id else "no record of it in the wild")
 
     # -- impact -------------------------------------------------------------------------------------------------
     def _impact(self, threat: Threat, witness: Witness) -> Iterator[Term]:

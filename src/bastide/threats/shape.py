@@ -26,6 +26,8 @@ class Edge:
     forward: bool
     where: Predicate | None
     via: Predicate | None
+    sends: bool
+    """Of a step: whether it joins a flow and the component that it leaves (or else the one at which it arrives)."""
     places: tuple[str, ...]
     """Names under which controls can stand on this branch."""
 
@@ -51,7 +53,10 @@ def shape_of(threat: Threat, intern: Intern = lambda where: where) -> Shape:
     """The tree of a rule; `a -> b` becomes two steps with the flow as a role between them."""
     direct = _flow_roles(threat)
     roles = {**threat.roles, **{name: _flow_role(threat, leg, name) for leg, name in direct}}
-    aliases: dict[str, tuple[str, ...]] = {name: (name, "path") for name in roles}
+    on_path = ("component", "flow")
+    aliases: dict[str, tuple[str, ...]] = {
+        name: (name, "path") if role.element in on_path else (name,) for name, role in roles.items()
+    }
     links: dict[str, list[tuple[str, Edge]]] = {}
     names = {id(leg): name for leg, name in direct}
     for leg in threat.legs:
@@ -95,8 +100,9 @@ def _join(
     move: Move = "step" if leg.kind == "flow" else leg.kind
     where = intern(leg.where) if leg.where is not None else None
     via = intern(leg.via) if leg.via is not None else None
+    sends = leg.kind == "flow" and source == leg.source
     for parent, child, forward in ((target, source, True), (source, target, False)):
-        links.setdefault(parent, []).append((child, Edge(child, move, forward, where, via, places)))
+        links.setdefault(parent, []).append((child, Edge(child, move, forward, where, via, sends, places)))
 
 
 def _orient(root: str, links: Mapping[str, list[tuple[str, Edge]]]) -> dict[str, tuple[Edge, ...]]:
