@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+_MANY, _LONG = 500, 200
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -129,6 +131,10 @@ class IncompleteError(LimitError):
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A hint that names the closest of `choices`, or lists them when few and none is close; else ''."""
     options = list(choices)
+    if len(options) > _MANY:
+        # Comparing with everything would take seconds for each of many wrong words.
+        options = [option for option in options if option[:1] == word[:1]][:_MANY]
+        word = word[:_LONG]
     close = get_close_matches(word, options, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"

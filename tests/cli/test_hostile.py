@@ -241,3 +241,58 @@ def test_lone_surrogates_reach_every_format(run: Run, folder: Path) -> None:
     assert result.exit_code in (0, 2)
     if result.exit_code == 0:
         assert run("assess", "plan.yaml").exit_code == 0
+
+
+def finding_ids(run: Run) -> list[str]:
+    return [f["id"] for f in json.loads(run("assess", "-f", "json").stdout)["findings"]]
+
+
+def test_a_side_file_that_links_out_of_the_folder_is_not_read(run: Run, folder: Path) -> None:
+    """Its first line would stand in the message."""
+    outside = folder.parent / "secret.txt"
+    outside.write_text("the password\n")
+    finding = finding_ids(run)[0]
+    (folder / "bastide.findings.yaml").symlink_to(outside)
+    decide = ("decide", "bastide.yaml", finding, "--state", "false-positive", "--owner", "o", "--reason", "r")
+    for args in (("assess",), ("gate",), decide):
+        result = run(*args)
+        assert result.exit_code == 2
+        assert "leads out of the plan's folder" in result.stderr
+        assert "password" not in result.stderr
+    assert outside.read_text() == "the password\n"
+
+
+@pytest.mark.parametrize("day", ["20200101", "2020-W01-1"])
+def test_a_date_in_another_form_is_no_date(run: Run, folder: Path, day: str) -> None:
+    """As text, such a day comes after all others of its year."""
+    entry = f"{{state: accepted, owner: o, reason: r, expires: {day}}}"
+    (folder / "bastide.findings.yaml").write_text(f"findings: {{{finding_ids(run)[0]}: {entry}}}\n")
+    result = run("gate", "--today", "2020-06-01")
+    assert result.exit_code == 2
+    assert "is no date" in result.stderr
+
+
+def test_an_output_never_replaces_the_decisions(run: Run, folder: Path) -> None:
+    side = folder / "bastide.findings.yaml"
+    side.write_text("findings: {}\n")
+    for args in (("assess", "-f", "json"), ("gate",), ("diagram",), ("otm", "export")):
+        result = run(*args, "-o", side.name)
+        assert result.exit_code == 2
+        assert side.read_text() == "findings: {}\n"
+
+
+def test_what_controls_a_terminal_reaches_no_output(run: Run, folder: Path) -> None:
+    """Neither escapes of one or two bytes nor marks that turn the writing direction; and OTM brings them back."""
+    name = '"a\\x9b31mb\\x85c\\e[31m\\u202ed\\x7f\\u2028"'
+    lines = [line for line in PLAN.splitlines() if not line.startswith("name:")]
+    (folder / "named.yaml").write_text("\n".join([*lines, f"name: {name}", f"x-note: {name}", ""]))
+    bad = [chr(n) for n in (*range(9), *range(11, 32), *range(127, 160), 0x202E)]
+    calls = [("assess", "-f", f) for f in ("table", "json", "html", "sarif", "markdown", "csv")]
+    calls += [("diagram", "-f", f) for f in ("svg", "mermaid", "dot")]
+    for args in [*calls, ("otm", "export")]:
+        result = run(*args, "named.yaml")
+        assert result.exit_code == 0, result.stderr
+        assert not [char for char in bad if char in result.stdout.replace("\r\n", "\n")], args
+    run("otm", "export", "named.yaml", "-o", "model.otm")
+    assert run("otm", "import", "model.otm", "-o", "back.yaml").exit_code == 0
+    assert run("otm", "export", "back.yaml").stdout_bytes == (folder / "model.otm").read_bytes()

@@ -207,3 +207,18 @@ def test_two_writers_leave_one_whole_file(folder: Path) -> None:
     assert [child.wait() for child in children] == [0, 0, 0]
     assert json.loads((folder / "r.json").read_text())["findings"]
     assert sorted(f.name for f in folder.iterdir()) == ["bastide.yaml", "r.json"]
+
+
+def test_decisions_at_the_same_time_all_stay(folder: Path) -> None:
+    """Each reads the side file, changes it and writes it; none undoes what another wrote in between."""
+    found = json.loads(bastide(folder, "assess", "-f", "json").stdout)
+    ids = sorted({id for q in found["questions"] for id in q["could_open"]})[:4]
+    words = ["--state", "false-positive", "--owner", "o", "--reason", "r"]
+    running = [
+        subprocess.Popen([*BASTIDE, "decide", "bastide.yaml", id, *words], cwd=folder, stderr=subprocess.DEVNULL)
+        for id in ids
+    ]
+    assert [process.wait(timeout=60) for process in running] == [0] * len(ids)
+    text = (folder / "bastide.findings.yaml").read_text()
+    assert len(ids) > 1
+    assert [id for id in ids if id not in text] == []

@@ -106,8 +106,15 @@ def test_all_mistakes_of_a_file_come_at_once_and_in_order() -> None:
 
 
 def test_a_flood_of_mistakes_is_cut() -> None:
-    found = errors("components:\n" + "".join(f"  c{n}: ai.nothing\n" for n in range(300)))
-    assert found.endswith("\n... and 200 more")
+    found = errors("components:\n" + "".join(f"  c{n}: ai.nothing\n" for n in range(150)))
+    assert found.endswith("\n... and 50 more")
+
+
+def test_a_file_full_of_mistakes_is_not_read_to_its_end() -> None:
+    zones = "zones:\n" + "".join(f"  zone-{n}: {{}}\n" for n in range(5_000))
+    found = errors(zones + "components:\n" + "".join(f"  c{n}: {{zone: zone-{n}x}}\n" for n in range(5_000)))
+    assert found.startswith("bastide.yaml: has 200 problems or more; the rest was not read\n")
+    assert "did you mean `zone-" in errors(zones + "components: {c: {kind: ai.agent, zone: zone-17x}}\n")
 
 
 def test_a_whole_plan(vocabulary: Vocabulary) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,10 @@ def _report(problem: BaseException) -> int:
         click.echo("aborted", err=True)
         return INTERRUPTED
     if isinstance(problem, click.ClickException):
-        problem.show()
+        said = io.StringIO()
+        problem.show(file=said)
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(printable(said.getvalue()), err=True, nl=False)
         return 2
     if isinstance(problem, BastideError):
         return _say(str(problem), problem.exit_code)

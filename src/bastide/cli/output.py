@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
+from bastide.cli.text import printable
 from bastide.errors import UsageError
 
 SUFFIXES = {
@@ -38,15 +40,37 @@ def put(text: str, path: Path | None, quiet: bool = False) -> None:
         return
     write_file(path, data)
     if not quiet:
-        click.echo(f"wrote {path}", err=True)
+        click.echo(f"wrote {printable(str(path))}", err=True)
 
 
 def keep_inputs(outputs: Iterable[Path | None], *inputs: Path | None) -> None:
-    """Raises `UsageError` when an output is one of the files that are read."""
+    """Raises `UsageError` when an output is one of the files that are read, or the side file of one."""
+    read = [file for one in inputs if one and one.name for file in (one, one.with_name(f"{one.stem}.findings.yaml"))]
     for output in outputs:
-        for one in inputs:
-            if output and one and output.is_file() and one.is_file() and output.samefile(one):
+        for one in read:
+            if output and output.is_file() and one.is_file() and output.samefile(one):
                 raise UsageError(f"{output}: is an input; name another file to write")
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Holds the folder, so that of two commands that read, change and write a file in it neither undoes the other.
+
+    Where folders can't be locked (Windows, some network drives) it goes on without.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError, ValueError):
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -73,13 +73,29 @@ def side_file(plan: Path) -> Path:
 
 def read_side_file(plan: Path) -> tuple[Decision, ...]:
     """The decisions about a plan's findings; none where there is no side file."""
-    from bastide.plan.yamlfile import read_text
     from bastide.threats.decisions import read_decisions
 
     side = side_file(plan)
+    return read_decisions(side_text(side), str(side)) if exists(side) else ()
+
+
+def side_text(side: Path) -> str:
+    """The text of a side file; '' where there is none.
+
+    Raises `StateError` when it can't be read, or is a link out of its folder: nobody named the file behind it.
+    """
+    from bastide.errors import Diagnostic, Location
+    from bastide.plan.yamlfile import read_text
+
     if not exists(side):
-        return ()
-    return read_decisions(read_text(side, StateError), str(side))
+        return ""
+    try:
+        inside = side.resolve().is_relative_to(side.parent.resolve())
+    except (OSError, RuntimeError):
+        inside = False
+    if not inside:
+        raise StateError(Diagnostic("is a link that leads out of the plan's folder", Location(str(side))))
+    return read_text(side, StateError)
 
 
 def exists(path: Path) -> bool:

@@ -22,6 +22,8 @@ from bastide.errors import Diagnostic, InputError, LimitError, Location, PlanErr
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 48
 MAX_NODES = 1_500_000
+MAX_PROBLEMS = 200
+"""Of one file; nobody reads more, and each costs a search for what was meant."""
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?\Z")
@@ -96,8 +98,16 @@ class Node:
         return self.value.get(key) if self.is_map else None
 
     def problem(self, message: str, hint: str = "") -> None:
-        """Notes a problem at this place; `Document.problems` collects them."""
-        self.document.problems.append(self.diagnostic(message, hint))
+        """Notes a problem at this place; `Document.problems` collects them.
+
+        Raises `PlanError` with all of them when there are too many to go on.
+        """
+        problems = self.document.problems
+        problems.append(self.diagnostic(message, hint))
+        if len(problems) >= MAX_PROBLEMS:
+            found = sorted(problems, key=lambda p: (p.location.line, p.location.column))
+            last = Diagnostic(f"has {MAX_PROBLEMS} problems or more; the rest was not read", Location(self.document.file))
+            raise PlanError([last, *found])
 
     def diagnostic(self, message: str, hint: str = "") -> Diagnostic:
         """A diagnostic at this place."""

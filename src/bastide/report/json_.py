@@ -30,6 +30,7 @@ from bastide.threats.model import (
 
 SCHEMA_VERSION = "1.0"
 _SCHEMAS = Path(__file__).parent / "schemas"
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _REFERENCE = re.compile(r'"#/\$defs/(\w+)"')
 
 
@@ -52,8 +53,12 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def dumps(document: object) -> str:
-    """A document as indented JSON that ends with a line break."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    """A document as indented JSON that ends with a line break.
+
+    What controls a terminal, turns the writing direction or is no character for YAML is escaped.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def assessment_json(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _NARROW, _WIDE = set("ijltfrI.,:;'|!()[] -"), set("mwMW@%")
@@ -22,7 +22,7 @@ def escape(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without characters that XML can't hold or that turn the writing direction."""
+    """Text without characters that XML can't hold, that control a terminal or that turn the writing direction."""
     return _TURNING.sub("", _NOT_XML.sub("\ufffd", text))
 
 

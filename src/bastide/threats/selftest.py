@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bastide.catalog.model import Catalog, Threat
-from bastide.errors import BastideError, Diagnostic, InputError, KnowledgeError
+from bastide.errors import BastideError, Diagnostic, InputError, KnowledgeError, Location
 from bastide.plan.load import plan_from_node
 from bastide.plan.yamlfile import Node, parse_documents, read_text
 from bastide.threats.assess import analyse
@@ -29,6 +29,9 @@ def check(threat: Threat, catalog: Catalog) -> Iterator[Diagnostic]:
     only = replace(catalog, threats={threat.id: threat})
     for name, must_fire in (("fires.yaml", True), ("quiet.yaml", False)):
         try:
+            if not (folder / name).resolve().is_relative_to(folder.resolve()):
+                yield Diagnostic("is a link that leads out of the rule's folder", Location(str(folder / name)))
+                continue
             roots = parse_documents(read_text(folder / name, KnowledgeError), str(folder / name), KnowledgeError)
         except InputError as problem:
             yield from problem.diagnostics

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.output import write_file
-from bastide.errors import StateError, UsageError, did_you_mean
+from bastide.cli.output import one_at_a_time, write_file
+from bastide.cli.text import printable
+from bastide.errors import UsageError, did_you_mean
 
 
 @click.command()
@@ -45,7 +46,7 @@ def decide(
         --reason "Refunds are capped at 50 EUR" --expires 2027-01-31
       bastide decide bastide.yaml B-0123456789 --remove
     """
-    from bastide.cli.work import side_file, tidy
+    from bastide.cli.work import side_file, side_text, tidy
     from bastide.threats.decisions_edit import remove_decision, write_decision
     from bastide.threats.model import Decision, FindingState
 
@@ -53,7 +54,8 @@ def decide(
     if remove:
         if state or owner or reason or expires:
             raise click.UsageError("--remove goes alone")
-        text = remove_decision(_read(side), finding, str(side))
+        with one_at_a_time(side.parent):
+            write_file(side, remove_decision(side_text(side), finding, str(side)).encode("utf-8"))
     else:
         for value, flag in ((state, "--state"), (owner, "--owner"), (reason, "--reason")):
             if not value or not value.strip():
@@ -63,17 +65,10 @@ def decide(
         _check_finding(plan, finding, packs)
         until = expires.isoformat() if expires else ""
         decision = Decision(finding, FindingState(state or ""), owner or "", reason or "", until)
-        text = write_decision(_read(side), decision, str(side))
-    write_file(side, text.encode("utf-8"))
+        with one_at_a_time(side.parent):
+            write_file(side, write_decision(side_text(side), decision, str(side)).encode("utf-8"))
     if not quiet:
-        click.echo(f"wrote {side}", err=True)
-
-
-def _read(side: Path) -> str:
-    from bastide.cli.work import exists
-    from bastide.plan.yamlfile import read_text
-
-    return read_text(side, StateError) if exists(side) else ""
+        click.echo(f"wrote {printable(str(side))}", err=True)
 
 
 def _check_finding(plan: Path, finding: str, packs: tuple[Path, ...]) -> None:
