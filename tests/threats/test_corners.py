@@ -132,3 +132,20 @@ def test_rules_may_come_from_a_generator(make_threat, make_catalog, make_plan) -
 
     plan, catalog = make_plan("components: {a: ai.agent}\n"), make_catalog(make_threat(AUTHOR.replace("LEG", "->")))
     assert assess(plan, catalog, rules=(rule for rule in (Quiet(),))).rules == 2
+
+
+@pytest.mark.parametrize(
+    ("bounds", "impact"), [("data: [author], at-most: 3", 3), ("at-least: 4", 4), ("data: [author]", 5)]
+)
+def test_the_terms_of_a_rating_add_up_to_it(make_threat, make_catalog, make_plan, bounds: str, impact: int) -> None:
+    rule = AUTHOR.replace("LEG", "->") + f"impact: {{{bounds}}}\nlikelihood: {{base: 5, why: w}}\n"
+    plan = make_plan(
+        "data: {d: {class: restricted, contains: [payment]}}\n"
+        "components: {x: {kind: actor.user, trust: public}, a: {kind: ai.agent, autonomy: acts-alone}}\n"
+        "flows:\n  - x -> a: {data: d}\n"
+    )
+    (finding,) = analyse(plan, make_catalog(make_threat(rule))).findings
+    rating = finding.rating
+    assert (rating.impact, rating.likelihood) == (impact, 5)
+    assert sum(t.points for t in rating.impact_terms) == impact
+    assert [t.points for t in rating.likelihood_terms] == [5, 1, 1, -2]

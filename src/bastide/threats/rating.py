@@ -39,13 +39,13 @@ class Rater:
 
     def rate(self, threat: Threat, witness: Witness, reducing: int) -> Rating:
         """The rating of one witness; `reducing` is the number of reducing controls on it."""
-        impact = list(self._impact(threat, witness))
-        likelihood = [self.prior(threat), *self._likelihood(witness, reducing)]
+        impact = _within(self._impact(threat, witness), threat.impact.at_most)
+        likelihood = _within((self.prior(threat), *self._likelihood(witness, reducing)), 5)
         return Rating(
-            impact=_clip(_total_impact(impact, threat)),
-            likelihood=_clip(sum(t.points for t in likelihood)),
-            impact_terms=tuple(impact),
-            likelihood_terms=tuple(likelihood),
+            impact=sum(t.points for t in impact),
+            likelihood=sum(t.points for t in likelihood),
+            impact_terms=impact,
+            likelihood_terms=likelihood,
         )
 
     def asked(self, threat: Threat, witness: Witness) -> Iterator[Unknown]:
@@ -185,9 +185,10 @@ class Rater:
         return [self._element(witness, role) for role in witness.elements]
 
 
-def _total_impact(terms: Iterable[Term], threat: Threat) -> int:
-    return min(sum(t.points for t in terms), threat.impact.at_most)
-
-
-def _clip(points: int) -> int:
-    return max(1, min(5, points))
+def _within(terms: Iterable[Term], most: int) -> tuple[Term, ...]:
+    """The terms, with one more where the sum leaves the scale: what is shown adds up to what counts."""
+    found = tuple(terms)
+    total = sum(t.points for t in found)
+    if total > most:
+        return (*found, Term(most - total, f"never above {most}"))
+    return (*found, Term(1 - total, "never below 1")) if total < 1 else found
