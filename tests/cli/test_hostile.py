@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,3 +297,43 @@ def test_what_controls_a_terminal_reaches_no_output(run: Run, folder: Path) -> N
     run("otm", "export", "named.yaml", "-o", "model.otm")
     assert run("otm", "import", "model.otm", "-o", "back.yaml").exit_code == 0
     assert run("otm", "export", "back.yaml").stdout_bytes == (folder / "model.otm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("kinds/ai.yaml", "agent: {title: Harmless, means: Nothing., passes: none}", "`ai.agent` is defined already"),
+        ("kinds/ours.yaml", "- a", "expected a mapping"),
+        ("attributes/component.yaml", "- a", "expected a mapping"),
+        ("attributes/component.yaml", "side-effect: {type: boolean, means: M., ask: A?}", "is defined already"),
+        ("frameworks/owasp-llm/2025.yaml", "title: T", "`owasp-llm:2025` is defined already"),
+        ("threats/a/b/threat.yaml", "[" * 3000, "nested deeper"),
+        ("controls/a/b.yaml", "\u0000", "not YAML"),
+        ("readme.txt", "", "no folder with knowledge"),
+    ],
+)
+def test_a_bad_pack_is_refused(run: Run, folder: Path, name: str, text: str, message: str) -> None:
+    """Above all one that changes what words mean; a wrong folder isn't taken for a pack without rules."""
+    file = folder / "pack" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    for args in (("assess",), ("gate",), ("catalog", "lint")):
+        result = run(*args, "--pack", "pack")
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert result.stdout == ""
+
+
+def test_a_test_of_a_rule_that_links_out_of_its_folder_is_not_read(run: Run, folder: Path) -> None:
+    from bastide.catalog.load import KNOWLEDGE
+
+    rule = next(path.parent for path in sorted((KNOWLEDGE / "threats").glob("*/*/threat.yaml")))
+    target = folder / "pack" / "threats" / "ours" / "copied"
+    shutil.copytree(rule, target)
+    (folder / "secret.txt").write_text("password")
+    (target / "fires.yaml").unlink()
+    (target / "fires.yaml").symlink_to(folder / "secret.txt")
+    result = run("catalog", "lint", "--pack", "pack")
+    assert result.exit_code in (1, 2)
+    assert "leads out of the rule's folder" in result.stdout + result.stderr
+    assert "password" not in result.stdout + result.stderr

@@ -222,3 +222,21 @@ def test_decisions_at_the_same_time_all_stay(folder: Path) -> None:
     text = (folder / "bastide.findings.yaml").read_text()
     assert len(ids) > 1
     assert [id for id in ids if id not in text] == []
+
+
+def test_closed_streams(folder: Path) -> None:
+    """A result that nobody can get is an error; a file needs no standard output, defaults no standard input."""
+    call = f"{sys.executable} -m bastide"
+    for command, code in (
+        ("assess >&-", 2),
+        ("assess -f json >&-", 2),
+        ("assess -o report.html >&-", 0),
+        ("assess -q -o report.html >&- 2>&- <&-", 0),
+        ("init -o new.yaml <&-", 0),
+        ("assess missing.yaml 2>&-", 2),
+    ):
+        done = subprocess.run(["sh", "-c", f"{call} {command}"], cwd=folder, capture_output=True, check=False)
+        assert done.returncode == code, (command, done.stderr)
+        assert b"defect" not in done.stderr
+    assert (folder / "report.html").stat().st_size > 1000
+    assert (folder / "new.yaml").exists()

@@ -20,6 +20,7 @@ from bastide.plan.yamlfile import Node, parse, read_text
 T = TypeVar("T", Threat, Control)
 KNOWLEDGE = Path(__file__).resolve().parent.parent / "knowledge"
 MAX_FILES = 20_000
+PARTS = ("attributes", "controls", "frameworks", "kinds", "threats")
 
 
 @lru_cache(maxsize=4)
@@ -31,8 +32,9 @@ def load_catalog(packs: tuple[Path, ...] = ()) -> Catalog:
     roots = (KNOWLEDGE, *packs)
     problems: list[Diagnostic] = []
     for pack in packs:
-        if not pack.is_dir():
-            problems.append(Diagnostic("is no folder with knowledge", Location(str(pack))))
+        if not any((pack / part).is_dir() for part in PARTS):
+            hint = f"a pack has at least one of the folders {', '.join(PARTS)}"
+            problems.append(Diagnostic("is no folder with knowledge", Location(str(pack)), hint=hint))
     vocabulary = _vocabulary(roots, problems)
     controls = _collect(_files(roots, "controls", "*/*.yaml"), lambda n, p: read_control(n, p, vocabulary), problems)
     vocabulary = words.with_controls(vocabulary, frozenset(controls))
@@ -60,7 +62,12 @@ class _Frameworks(dict[str, Framework]):
     """Frameworks by id, read when first asked for: an assessment needs the names of few of them."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        self._paths = {f"{path.parent.name}:{path.stem}": path for path in _files(roots, "frameworks", "*/*.yaml")}
+        self._paths: dict[str, Path] = {}
+        for path in _files(roots, "frameworks", "*/*.yaml"):
+            id = f"{path.parent.name}:{path.stem}"
+            if earlier := self._paths.get(id):
+                raise KnowledgeError(Diagnostic(f"`{id}` is defined already", Location(str(path)), hint=f"at {earlier}"))
+            self._paths[id] = path
         super().__init__(dict.fromkeys(sorted(self._paths)))  # type: ignore[arg-type]
 
     def __getitem__(self, key: str) -> Framework:

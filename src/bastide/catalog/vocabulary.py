@@ -33,7 +33,13 @@ SHAPES = (
 
 def read_vocabulary(kinds: Sequence[tuple[str, Node]], attributes: Sequence[tuple[str, Node]]) -> Vocabulary:
     """The vocabulary from files of kinds (by family) and of attributes (by element type)."""
-    known = {f"{family}.{key}": (key_node, node) for family, root in kinds for key, key_node, node in root.items()}
+    known: dict[str, tuple[Node, Node]] = {}
+    for family, root in kinds:
+        _check_mapping(root, "kinds")
+        for key, key_node, node in root.items():
+            if earlier := known.get(f"{family}.{key}"):
+                key_node.problem(f"kind `{family}.{key[:60]}` is defined already", f"at {earlier[0].location}")
+            known[f"{family}.{key}"] = (key_node, node)
     found_kinds = {id: _kind(id, node, known) for id, (_, node) in known.items()}
     families = {name for kind in found_kinds.values() for name in kind.ancestors}
     found: dict[ElementType, dict[str, Attribute]] = {element: {} for element in get_args(ElementType)}
@@ -45,11 +51,17 @@ def read_vocabulary(kinds: Sequence[tuple[str, Node]], attributes: Sequence[tupl
                 "the file's name says which: component, flow, data, zone, identity",
             )
             continue
+        _check_mapping(root, "attributes")
         for name, key_node, node in root.items():
             if name in found[element]:
                 key_node.problem(f"attribute `{name}` is defined already")
             found[element][name] = _attribute(name, element, node, families)
     return Vocabulary(found_kinds, found)
+
+
+def _check_mapping(root: Node, what: str) -> None:
+    if not root.is_map and root.value is not None:
+        root.problem(f"expected a mapping from names to {what}, found {root.describe()}")
 
 
 def with_controls(vocabulary: Vocabulary, controls: frozenset[str]) -> Vocabulary:

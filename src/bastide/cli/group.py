@@ -77,7 +77,8 @@ class Edge(LazyGroup):
 def _flushed(code: int) -> int:
     """The code, or that of the error which the last output meets."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE

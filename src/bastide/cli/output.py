@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def put(text: str, path: Path | None, quiet: bool = False) -> None:
     """Writes to a file and says so on stderr, or prints when the path is None or `-`."""
     data = text.encode("utf-8", "replace")
     if path is None or path == STDOUT:
+        if sys.stdout is None:
+            raise UsageError("standard output is closed; name a file with -o")
         click.echo(data, nl=False)
         return
     write_file(path, data)

@@ -25,7 +25,7 @@ class Screen:
     """Collects what is printed, and gives it as one text."""
 
     def __init__(self, to_screen: bool = True) -> None:
-        terminal = to_screen and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        terminal = to_screen and sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal or os.environ.get("COLUMNS") else WIDTH
         self._out = io.StringIO()
         self._console = Console(

@@ -54,7 +54,7 @@ def init(output: Path, force: bool, quiet: bool, **given: str | None) -> None:
     if not stdout and not force and (output.exists() or output.is_symlink()):
         raise UsageError(f"{output}: exists already; name another file with -o, or say --force")
     answers = {key: value for key, value in given.items() if value is not None}
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         answers = _ask(answers)
     answers.setdefault("system", _folder_name())
     text = starter(Answers(**answers))
