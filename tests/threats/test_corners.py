@@ -149,3 +149,52 @@ def test_the_terms_of_a_rating_add_up_to_it(make_threat, make_catalog, make_plan
     assert (rating.impact, rating.likelihood) == (impact, 5)
     assert sum(t.points for t in rating.impact_terms) == impact
     assert [t.points for t in rating.likelihood_terms] == [5, 1, 1, -2]
+
+
+AUTHOR_RULE = """
+roles:
+  author: {origin: {at-most: third-party}}
+  agent: {kind: ai.agent}
+legs: [author ~> agent]
+sink: agent
+finding: "{author} {agent}"
+breaks: {isolation: [agent]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "findings", "asked"),
+    [("", 0, [("docs", "written-by")]), ("written-by: developer", 0, []), ("written-by: third-party", 1, [])],
+)
+def test_who_writes_what_a_store_holds_is_asked(make_threat, make_catalog, make_plan, written, findings, asked) -> None:
+    """Silence about the author is neither a finding nor a pass."""
+    plan = make_plan(
+        f"data: {{docs: {{{written}}}}}\ncomponents:\n  kb: {{kind: data.vector-store, holds: docs}}\n"
+        "  agent: {kind: ai.agent}\nflows:\n  - kb -> agent: {data: docs}\n"
+    )
+    result = assess(plan, make_catalog(make_threat(AUTHOR_RULE)))
+    assert len(result.open) == findings
+    assert [(q.element, q.attribute) for q in result.questions] == asked
+
+
+def test_the_trust_of_a_zone_is_asked_where_a_flow_may_come_from_outside(make_threat, make_catalog, make_plan) -> None:
+    """A crossing between zones of unknown trust is unknown."""
+    rule = """
+roles: {a: {kind: app}, b: {kind: app}}
+legs: [a -> b: {role: f, where: {from-outside: true}}]
+sink: f
+finding: "{f}"
+breaks: {isolation: [f]}
+"""
+    text = """
+zones: {one: {%s}, two: {trust: workload}}
+components:
+  a: {kind: app.api, zone: one}
+  b: {kind: app.api, zone: two}
+flows: [a -> b]
+"""
+    catalog = make_catalog(make_threat(rule))
+    silent, outside = (assess(make_plan(text % trust), catalog) for trust in ("", "trust: none"))
+    assert [(q.element, q.attribute) for q in silent.questions] == [("one", "trust")]
+    assert not silent.open
+    assert len(outside.open) == 1

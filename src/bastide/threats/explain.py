@@ -122,6 +122,8 @@ class Explainer:
             id = witness.bound[role]
             if id in matcher.satisfying(shape, role)[1]:
                 yield from self.index.unknowns(where, self._element(id))
+            elif id in matcher.authors_in_doubt(shape, role):
+                yield from self.index.authors_unknown(self._element(id))
         for edge, ids in witness.spans:
             for id in ids:
                 element = self._element(id)

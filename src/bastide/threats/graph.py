@@ -44,6 +44,8 @@ class Graph:
     """Of components that answer calls: the node for all other content -> the node that calls enter."""
     main: list[int] = field(default_factory=list)
     """Node -> the node that stands for it in attacks: itself, but for nodes that calls enter."""
+    uncertain: dict[int, str] = field(default_factory=dict)
+    """Node of a store -> the data asset of which the plan doesn't say who writes it."""
     origins: dict[int, str] = field(default_factory=dict)
     """Node at which content starts -> the least trusted party who can write it."""
 
@@ -182,7 +184,10 @@ def _add_origins(graph: Graph, plan: Plan, vocabulary: Vocabulary) -> None:
             if graph.asset[node] == ASKED or graph.main[node] != node:
                 continue
             data = plan.data.get(graph.asset[node])
-            written = data.value("written-by") if data is not None and data.id in component.holds else None
+            held = data is not None and data.id in component.holds
+            written = data.value("written-by") if data is not None and held else None
+            if data is not None and held and written is None and trust is None:
+                graph.uncertain[node] = data.id
             _mark(graph, node, trust, written if isinstance(written, str) else None)
     for flow in plan.flows.values():
         stated = flow.value("trust")

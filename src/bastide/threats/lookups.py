@@ -30,6 +30,8 @@ class Lookups:
     inside: dict[str, list[Component]] = field(default_factory=dict)
     starts: dict[str, list[int]] = field(default_factory=dict)
     """Component -> the nodes at which its content starts."""
+    doubtful: dict[str, list[int]] = field(default_factory=dict)
+    """Component -> its nodes of which the plan doesn't say who writes what they hold."""
     parts: dict[str, Element] = field(default_factory=dict)
     """Every part of the plan by id."""
     two_way: dict[str, bool] = field(default_factory=dict)
@@ -39,11 +41,7 @@ class Lookups:
 
     def __post_init__(self) -> None:
         """Builds the look-ups in one pass."""
-        plan = self.plan
-        self.parts = {**plan.components, **plan.flows, **plan.data, **plan.identities, **plan.zones}
-        for node in self.graph.origins:
-            owner = self.graph.sender(node) if self.graph.is_flow[node] else self.graph.element[node]
-            self.starts.setdefault(owner, []).append(node)
+        self._find_authors()
         for id, zone in self.plan.zones.items():
             chain = reversed(self.plan.zone_chain(id))
             self.zones[id] = self.parts[id] = replace(
@@ -64,6 +62,16 @@ class Lookups:
             for view in self._views(flow, *directions(flow, stores)):
                 self.outgoing.setdefault(view.source, []).append(view)
                 self.incoming.setdefault(view.target, []).append(view)
+
+    def _find_authors(self) -> None:
+        """Notes where content starts, and where it isn't known who writes it."""
+        plan = self.plan
+        self.parts = {**plan.components, **plan.flows, **plan.data, **plan.identities, **plan.zones}
+        for node in self.graph.origins:
+            owner = self.graph.sender(node) if self.graph.is_flow[node] else self.graph.element[node]
+            self.starts.setdefault(owner, []).append(node)
+        for node in self.graph.uncertain:
+            self.doubtful.setdefault(self.graph.element[node], []).append(node)
 
     def _views(self, flow: Flow, along: bool, against: bool) -> Iterator[Flow]:
         """A flow as seen in each direction in which content moves; `from` and `to` depend on it."""
@@ -101,8 +109,8 @@ class Lookups:
         known = self.vocabulary.attributes["component"].get(attribute)
         return frozenset(k.id for k in self.vocabulary.kinds.values() if known is not None and known.applies_to(k))
 
-    def crosses(self, where: Crosses, element: Element) -> bool:
-        """Whether a flow crosses zones in the wanted direction."""
+    def crosses(self, where: Crosses, element: Element) -> bool | None:
+        """Whether a flow crosses zones in the wanted direction; None where the trust of a zone is unknown."""
         if not isinstance(element, Flow):
             return False
         source, target = self.plan.components[element.source], self.plan.components[element.target]
@@ -112,14 +120,18 @@ class Lookups:
         ways = [(source, target)] if self.two_way.get(element.id, True) else []
         if element.id in self.two_way:
             ways.append((target, source))
-        crossed = any(self._trusts_less(*(way if inwards else reversed(way))) for way in ways)
-        return crossed is where.value
+        answers = [self._trusts_less(*(way if inwards else reversed(way))) for way in ways]
+        if True in answers or None not in answers:
+            return (True in answers) is where.value
+        return None
 
-    def _trusts_less(self, outer: Component, inner: Component) -> bool:
-        """Whether the first lies in a zone with less trust than the second; False where that isn't known."""
+    def _trusts_less(self, outer: Component, inner: Component) -> bool | None:
+        """Whether the first lies in a zone with less trust than the second; None where a zone doesn't state its trust."""
         levels = self.vocabulary.attributes["zone"]["trust"].values
+        if outer.zone == inner.zone or outer.zone not in self.zones or inner.zone not in self.zones:
+            return False
         one, two = self.zone_trust(outer), self.zone_trust(inner)
-        return one is not None and two is not None and levels.index(one) < levels.index(two)
+        return None if one is None or two is None else levels.index(one) < levels.index(two)
 
     def zone_trust(self, component: Component) -> str | None:
         """The trust of the zone that a component is in, or None if it is unknown."""

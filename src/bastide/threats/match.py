@@ -89,7 +89,7 @@ class Matcher:
     def depends_on_unknowns(self, threat: Threat) -> bool:
         """Whether facts or controls of unknown state can make POSSIBLE differ from CERTAIN."""
         shape = self.shape(threat)
-        if any(self.satisfying(shape, role)[1] for role in shape.element):
+        if any(self.satisfying(shape, role)[1] or self.authors_in_doubt(shape, role) for role in shape.element):
             return True
         edges = [edge for branches in shape.children.values() for edge in branches]
         if any(e.where is not None and self.split(e.where, "flow")[1] for e in edges):
@@ -97,6 +97,12 @@ class Matcher:
         if any(e.via is not None and self.split(e.via, "component")[1] for e in edges):
             return True
         return any(self.presence.standing(control).unknown for control in threat.breaks)
+
+    def authors_in_doubt(self, shape: Shape, role: str) -> frozenset[str]:
+        """The elements that fit a role which asks for an author, and hold something of which the author isn't known."""
+        if not origin_levels(shape.where[role]):
+            return frozenset()
+        return frozenset().union(*self.satisfying(shape, role)) & self.index.doubtful.keys()
 
     def depends_on_controls(self, threat: Threat) -> bool:
         """Whether controls that are or may be in place can make BARE differ from CERTAIN."""
@@ -237,7 +243,10 @@ class _Run:
             return self.matcher.entries(element)
         part = self.matcher.index.plan.components[element]
         starts = self.matcher.index.origin_nodes(part)
-        return [n for n in starts if self.graph.origins.get(n) in levels]
+        found = [n for n in starts if self.graph.origins.get(n) in levels]
+        if self.mode is Mode.POSSIBLE:  # who writes what lies there isn't known, so it may be one of them
+            found += self.matcher.index.doubtful.get(element, ())
+        return found
 
     def blocked(self, place: str) -> frozenset[str]:
         """The elements that a control at this place of the rule takes out."""

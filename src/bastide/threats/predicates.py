@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bastide.catalog.pattern import All, Any, Crosses, Has, KindIs, Not, Origin, PlatformIs, Predicate, Related
-from bastide.plan.model import Component, Element, Value
+from bastide.plan.model import Component, Element, Flow, Value
 from bastide.plan.vocabulary import ElementType
 from bastide.threats.lookups import Lookups, plain_id
 
@@ -79,11 +79,21 @@ class Index(Lookups):
                     (own := _platform(element)) == p or own.startswith(p + ".") for p in platforms
                 )
             case Origin(levels):
-                return lambda element: any(self.graph.origins.get(n) in levels for n in self.origin_nodes(element))
+                return self._origin(levels)
             case Crosses():
                 return lambda element: self.crosses(where, element)
             case Related():
                 return self._related_program(where)
+
+    def _origin(self, levels: frozenset[str]) -> Program:
+        origins = self.graph.origins
+
+        def program(element: Element) -> Truth:
+            if any(origins.get(n) in levels for n in self.origin_nodes(element)):
+                return True
+            return None if element.id in self.doubtful else False
+
+        return program
 
     def _has(self, where: Has) -> Program:
         name, wanted, other = where.attribute, where.values, where.other
@@ -125,8 +135,19 @@ class Index(Lookups):
                 return self.unknowns(part, element)
             case Related(_, _, inner):
                 return frozenset().union(*(self.unknowns(inner, other) for other in self.related(where, element)))
+            case Origin():
+                return self.authors_unknown(element)
+            case Crosses() if isinstance(element, Flow):
+                zones = [
+                    self.zones.get(self.plan.components[end].zone or "") for end in (element.source, element.target)
+                ]
+                return frozenset(Unknown(z.id, "trust") for z in zones if z is not None and z.value("trust") is None)
             case _:
                 return frozenset()
+
+    def authors_unknown(self, element: Element) -> frozenset[Unknown]:
+        """What is held by a store without a word on who writes it."""
+        return frozenset(Unknown(self.graph.uncertain[n], "written-by") for n in self.doubtful.get(element.id, ()))
 
     def facts_behind(self, where: Predicate, element: Element) -> Iterator[tuple[Element, str]]:
         """The facts (element, attribute) on which a true answer rests."""

@@ -31,6 +31,7 @@ class Rater:
         self._priors: dict[str, Term] = {}
         self._data_terms: dict[str, Term] = {}
         self._handled: dict[str, list[Data]] = {}
+        self._effective = index.kinds_with("side-effect")
 
     @property
     def plan(self) -> Plan:
@@ -54,6 +55,19 @@ class Rater:
             for data in self._data_of(witness, role):
                 if data.value("class") is None:
                     yield Unknown(data.id, "class")
+        for role in threat.impact.effect:
+            element = self._element(witness, role)
+            if (
+                isinstance(element, Component)
+                and element.kind in self._effective
+                and element.value("side-effect") is None
+            ):
+                yield Unknown(element.id, "side-effect")
+        for role in threat.impact.privilege:
+            element = self._element(witness, role)
+            identity = self.plan.identities.get(element.runs_as or "") if isinstance(element, Component) else element
+            if isinstance(identity, Identity) and identity.value("privilege") is None:
+                yield Unknown(identity.id, "privilege")
 
     def prior(self, threat: Threat) -> Term:
         """How often the technique is seen: the highest ATLAS maturity among the rule's references, or the rule's own figure."""

@@ -45,7 +45,8 @@ class Sets:
             case Origin(levels):
                 origins = self.index.graph.origins
                 owners = self.index.starts.items()
-                return frozenset(id for id, nodes in owners if any(origins[n] in levels for n in nodes)), frozenset()
+                true = frozenset(id for id, nodes in owners if any(origins[n] in levels for n in nodes))
+                return true, frozenset(self.index.doubtful) - true
             case Not(part) if _quick(part):
                 true, unknown = self.split(part, element)
                 return self._universe(element) - true - unknown, unknown
