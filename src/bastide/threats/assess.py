@@ -85,7 +85,7 @@ def analyse(plan: Plan, catalog: Catalog, rules: Iterable[PlanRule] = ()) -> Ana
         possible = matcher.sinks(threat, Mode.POSSIBLE)
         # What is certain is possible too, so the stricter question is put only where the answers can differ.
         certain = matcher.sinks(threat, Mode.CERTAIN) if possible and matcher.depends_on_unknowns(threat) else possible
-        bare = matcher.sinks(threat, Mode.BARE) if matcher.depends_on_controls(threat) else certain
+        bare = matcher.sinks(threat, Mode.BARE) if matcher.depends_on_controls(threat, possible) else {}
         for witness_of in certain.values():
             witness = witness_of()
             finding = explainer.finding(threat, witness, FindingState.OPEN)

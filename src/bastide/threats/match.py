@@ -8,7 +8,7 @@ the size of the plan for each leg, however many paths there are. All legs of a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -104,10 +104,11 @@ class Matcher:
             return frozenset()
         return frozenset().union(*self.satisfying(shape, role)) & self.index.doubtful.keys()
 
-    def depends_on_controls(self, threat: Threat) -> bool:
-        """Whether controls that are or may be in place can make BARE differ from CERTAIN."""
-        standings = [self.presence.standing(control) for control in threat.breaks]
-        return any(s.present or s.unknown for s in standings)
+    def depends_on_controls(self, threat: Threat, possible: Collection[str]) -> bool:
+        """Whether controls in place can keep the rule from sinks beyond those at which it possibly applies."""
+        if not any(self.presence.standing(control).present for control in threat.breaks):
+            return False
+        return not self.satisfying(self.shape(threat), threat.sink)[0] <= set(possible)
 
     def match(self, threat: Threat, mode: Mode, placed: Placed = frozenset()) -> dict[str, Witness]:
         """The sinks at which a rule applies, each with a shortest witness."""
