@@ -50,9 +50,10 @@ def apply_decisions(
     """
     found = {f.id: f for f in findings}
     possible = {id for q in questions for id in q.could_open}
-    orphans = [_orphan(d, found) for d in decisions if d.finding not in found and d.finding not in possible]
+    orphans = [d for d in decisions if d.finding not in found and d.finding not in possible]
     if orphans:
-        raise StateError(orphans)
+        # Messages beyond the first hundred are only counted, so that what was meant isn't searched for them.
+        raise StateError([_orphan(d, found if n < 100 else ()) for n, d in enumerate(orphans)])
     expired: list[str] = []
     for decision in decisions:
         finding = found.get(decision.finding)
