@@ -35,8 +35,8 @@ TEAM = 25
 """Components in one team's system."""
 
 
-def make_plan(components: int, flows_per_component: float = 3.0, seed: int = 0) -> str:
-    """The YAML text of a plan with about this many components and flows."""
+def make_plan(components: int, flows_per_component: float = 3.0, stated: float = 0.8, seed: int = 0) -> str:
+    """The YAML text of a plan with about this many components and flows, and this share of the usual facts stated."""
     chance = random.Random(seed)
     lines = ["bastide: 1", f"system: synthetic-{components}", "exposure: public", "data:"]
     teams = max(1, components // TEAM)
@@ -56,7 +56,7 @@ def make_plan(components: int, flows_per_component: float = 3.0, seed: int = 0) 
     lines.append("components:")
     names: list[list[str]] = []
     for team in range(teams):
-        names.append(_team(lines, team, components // teams, chance))
+        names.append(_team(lines, team, components // teams, stated, chance))
     lines.append("flows:")
     count = 0
     for team, own in enumerate(names):
@@ -65,7 +65,7 @@ def make_plan(components: int, flows_per_component: float = 3.0, seed: int = 0) 
     return "\n".join(lines) + "\n"
 
 
-def _team(lines: list[str], team: int, size: int, chance: random.Random) -> list[str]:
+def _team(lines: list[str], team: int, size: int, stated: float, chance: random.Random) -> list[str]:
     zone = f"zone: app-{team}"
     fixed = [
         (f"user-{team}", "kind: actor.user, zone: internet"),
@@ -87,17 +87,17 @@ def _team(lines: list[str], team: int, size: int, chance: random.Random) -> list
     ]
     spare = ["app.api", "app.worker", "data.database", "data.queue", "ai.tool", "ext.service", "data.cache"]
     rest = [(f"extra-{team}-{n}", f"kind: {chance.choice(spare)}, {zone}") for n in range(max(0, size - len(fixed)))]
-    lines += [f"  {name}: {{{body}{_facts(body, chance)}}}" for name, body in (*fixed, *rest)]
+    lines += [f"  {name}: {{{body}{_facts(body, stated, chance)}}}" for name, body in (*fixed, *rest)]
     return [name for name, _ in (*fixed, *rest)]
 
 
-def _facts(body: str, chance: random.Random) -> str:
-    """The facts that a reviewed plan states for a component: two thirds of them, four out of five good."""
+def _facts(body: str, share: float, chance: random.Random) -> str:
+    """The facts that a plan states for a component, four out of five of them good."""
     kind = body.removeprefix("kind: ").partition(",")[0]
     stated = [
         f"{name}: {good if chance.random() < 0.8 else bad}"
         for name, kinds, good, bad in FACTS
-        if kind.startswith(kinds) and name not in body and chance.random() < 0.66
+        if kind.startswith(kinds) and name not in body and chance.random() < share
     ]
     return "".join(f", {fact}" for fact in stated)
 

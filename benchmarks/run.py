@@ -29,16 +29,20 @@ def main() -> None:
     """Runs the chosen measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "measures", nargs="*", default=["scale", "noise", "stable", "start"], help="scale, noise, stable, start"
+        "measures",
+        nargs="*",
+        default=["scale", "silent", "noise", "stable", "start"],
+        help="scale, silent, noise, stable, start",
     )
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        print(json.dumps(_measure_size(int(args.child[0]), Path(args.child[1]))))
+        print(json.dumps(_measure_size(int(args.child[0]), Path(args.child[1]), float(args.child[2]))))
         return
     print(f"Machine: {_machine()}\n")
     measures: dict[str, Callable[[], Iterator[str]]] = {
         "scale": scale,
+        "silent": silent,
         "noise": noise,
         "stable": stable,
         "start": start,
@@ -63,6 +67,14 @@ def scale() -> Iterator[str]:
             + " | ".join(f"{best[c]:,.2f}" if isinstance(best[c], float) else f"{best[c]:,}" for c in columns)
             + " |"
         )
+
+
+def silent() -> Iterator[str]:
+    """The worst case of questions: the same plan with none of the usual facts stated."""
+    with TemporaryDirectory() as folder:
+        rounds = [_child(2500, folder, stated=0.0) for _ in range(ROUNDS)]
+    best = {key: min(r[key] for r in rounds) for key in rounds[0]}
+    yield f"2,500 components with no facts stated: analysis {best['analysis']:.2f} s, {best['questions']:,} questions"
 
 
 def noise() -> Iterator[str]:
@@ -99,15 +111,14 @@ def start() -> Iterator[str]:
         yield f"`bastide {name}`: median {times[5]:.3f} s (best {times[0]:.3f})"
 
 
-def _child(size: int, folder: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--child", str(size), folder], capture_output=True, text=True, check=True
-    )
+def _child(size: int, folder: str, stated: float = 0.8) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", str(size), folder, str(stated)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def _measure_size(size: int, folder: Path) -> dict[str, float]:
+def _measure_size(size: int, folder: Path, stated: float) -> dict[str, float]:
     import gc
 
     from bastide.catalog.load import load_catalog
@@ -117,14 +128,15 @@ def _measure_size(size: int, folder: Path) -> dict[str, float]:
 
     gc.disable()  # as the command line does
     path = folder / "bastide.yaml"
-    path.write_text(make_plan(size), encoding="utf-8")
+    path.write_text(make_plan(size, stated=stated), encoding="utf-8")
     catalog = load_catalog()
     load, plan = _clock(lambda: load_plan(path, catalog.vocabulary))
     analysis, _ = _clock(lambda: assess(plan, catalog, harden=None))
     both, result = _clock(lambda: assess(plan, catalog))
     report, html = _clock(lambda: render_html(plan, result, catalog, generated="2026-01-01"))
     return {
-        "components": len(plan.components), "flows": len(plan.flows), "open": len(result.open), "load": load, "analysis": analysis,
+        "components": len(plan.components), "flows": len(plan.flows), "open": len(result.open),
+        "questions": len(result.questions), "load": load, "analysis": analysis,
         "hardening": max(0.0, both - analysis), "report": report, "report_mb": len(html.encode()) / 2**20,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
