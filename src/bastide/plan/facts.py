@@ -109,7 +109,8 @@ class FactReader:
                     found[key] = fact
             elif key not in self.vocabulary.attributes[element]:
                 key_node.problem(
-                    f"unknown attribute `{key}` of {_SPOKEN[element]}", did_you_mean(key, self.vocabulary.attributes[element])
+                    f"unknown attribute `{key}` of {_SPOKEN[element]}",
+                    did_you_mean(key, self.vocabulary.attributes[element]),
                 )
 
     def _by_definition(self, element: ElementType, kind: str, allowed: Mapping[str, Attribute]) -> dict[str, Fact]:
