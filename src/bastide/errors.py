@@ -10,7 +10,8 @@
     │   └── StateError                 the side file with decisions about findings, or a baseline
     ├── UsageError                     the call makes no sense (an option's value, a missing file)
     └── LimitError                     a bound on size, depth or count was reached
-        └── IncompleteError            exit code 3: something had to be known and is not
+
+Exit codes 1 (findings at or over the threshold) and 3 (something had to be known and is not) are verdicts, not errors.
 
 A diagnostic says what happened, where, and what to do next; `str(error)` is what a person should read.
 """
@@ -120,12 +121,6 @@ class UsageError(BastideError):
 
 class LimitError(BastideError):
     """A bound on size, depth or count was reached, so the input was not read to its end."""
-
-
-class IncompleteError(LimitError):
-    """The analysis could not be completed: something had to be known and is not."""
-
-    exit_code = 3
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
