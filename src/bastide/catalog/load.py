@@ -66,7 +66,9 @@ class _Frameworks(dict[str, Framework]):
         for path in _files(roots, "frameworks", "*/*.yaml"):
             id = f"{path.parent.name}:{path.stem}"
             if earlier := self._paths.get(id):
-                raise KnowledgeError(Diagnostic(f"`{id}` is defined already", Location(str(path)), hint=f"at {earlier}"))
+                raise KnowledgeError(
+                    Diagnostic(f"`{id}` is defined already", Location(str(path)), hint=f"at {earlier}")
+                )
             self._paths[id] = path
         super().__init__(dict.fromkeys(sorted(self._paths)))  # type: ignore[arg-type]
 

@@ -106,7 +106,9 @@ class Node:
         problems.append(self.diagnostic(message, hint))
         if len(problems) >= MAX_PROBLEMS:
             found = sorted(problems, key=lambda p: (p.location.line, p.location.column))
-            last = Diagnostic(f"has {MAX_PROBLEMS} problems or more; the rest was not read", Location(self.document.file))
+            last = Diagnostic(
+                f"has {MAX_PROBLEMS} problems or more; the rest was not read", Location(self.document.file)
+            )
             raise PlanError([last, *found])
 
     def diagnostic(self, message: str, hint: str = "") -> Diagnostic:
