@@ -85,6 +85,11 @@ def test_diagram_marks_findings(run: Run) -> None:
     assert run("diagram", "--findings", "-f", "dot").exit_code == 2
 
 
+def test_diagram_refuses_a_picture_that_it_cannot_write(run: Run, folder: Path) -> None:
+    assert run("diagram", "-o", "d.png").exit_code == 2
+    assert not (folder / "d.png").exists()
+
+
 def test_otm_there_and_back(run: Run, folder: Path) -> None:
     """What was exported is imported with the same components and the same findings."""
     assert run("otm", "export", "bastide.yaml", "-o", "model.otm").exit_code == 0
