@@ -33,13 +33,13 @@ def diagram(
     from bastide.cli.work import examine, read_catalog, tidy
     from bastide.plan.load import load_plan
 
+    keep_inputs([output], plan)
     suffix = output.suffix.lower() if output else ""
     if suffix not in _SUFFIXES and suffix and not format_:
         raise click.UsageError(f"no picture is written as `{suffix}`; use {', '.join(_SUFFIXES)}, or say --format")
     kind = format_ or _SUFFIXES.get(suffix) or "svg"
     if findings and kind != "svg":
         raise click.UsageError("--findings works with --format svg")
-    keep_inputs([output], plan)
     vocabulary = read_catalog(packs).vocabulary
     work = examine(plan, packs, None) if findings else None
     system = work.plan if work else load_plan(tidy(plan), vocabulary)
