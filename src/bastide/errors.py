@@ -9,7 +9,17 @@
     │   ├── KnowledgeError             a threat, control, kind, attribute or framework file
     │   └── StateError                 the side file with decisions about findings, or a baseline
     ├── UsageError                     the call makes no sense (an option's value, a missing file)
-    └── LimitError                     a bound on size, depth or count was reached
+    ├── LimitError                     a bound on size, depth or count was reached
+    ├── LedgerError                    the ledger can't be written, or isn't what was written
+    └── GuardError                     the guard refuses a call; carries an HTTP status and a code that clients can rely on
+        ├── Malformed          400     the request isn't what its protocol says
+        ├── Unauthenticated    401     no valid credential
+        ├── Denied             403     the policy says no, or a check failed
+        ├── NotFound           404     no such route, model, session or approval
+        ├── TooLarge           413     a bound on size or depth was reached
+        ├── OverLimit          429     a budget or rate is used up, or a caller is in quarantine
+        ├── UpstreamError      502     the model or tool failed, hung or sent nonsense
+        └── Unavailable        503     the guard itself can't do its work now (draining, overloaded, log not writable)
 
 Exit codes 1 (findings at or over the threshold) and 3 (something had to be known and is not) are verdicts, not errors.
 
@@ -18,9 +28,10 @@ A diagnostic says what happened, where, and what to do next; `str(error)` is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 _MANY, _LONG = 500, 200
 
@@ -115,12 +126,85 @@ class StateError(InputError):
     """A file with decisions about findings, or a baseline, is wrong."""
 
 
+class SettingsError(InputError):
+    """The guard's settings, or a policy of the user's own, are wrong."""
+
+
 class UsageError(BastideError):
     """The call makes no sense."""
 
 
 class LimitError(BastideError):
     """A bound on size, depth or count was reached, so the input was not read to its end."""
+
+
+class LedgerError(BastideError):
+    """The ledger can't be written, or isn't what was written."""
+
+
+class GuardError(BastideError):
+    """The guard refuses a call. `str(error)` goes to the caller, so it names no secret and nothing of another caller."""
+
+    status = 500
+    code = "guard_error"
+
+    def __init__(
+        self, message: str, *, code: str = "", retry_after: float = 0.0, details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+        self.retry_after = retry_after
+        """Seconds after which it makes sense to try again; 0: not stated."""
+        self.details: Mapping[str, Any] = details or {}
+        """For machines: policy, flow, approval id, detections."""
+
+
+class Malformed(GuardError):
+    """The request isn't what its protocol says."""
+
+    status, code = 400, "malformed_request"
+
+
+class Unauthenticated(GuardError):
+    """No valid credential."""
+
+    status, code = 401, "unauthenticated"
+
+
+class Denied(GuardError):
+    """The policy says no, or a check failed."""
+
+    status, code = 403, "denied_by_policy"
+
+
+class NotFound(GuardError):
+    """No such route, model, session or approval."""
+
+    status, code = 404, "not_found"
+
+
+class TooLarge(GuardError):
+    """A bound on size or depth was reached."""
+
+    status, code = 413, "too_large"
+
+
+class OverLimit(GuardError):
+    """A budget or rate is used up, or the caller is in quarantine."""
+
+    status, code = 429, "over_limit"
+
+
+class UpstreamError(GuardError):
+    """The model or tool behind the guard failed, hung or sent nonsense."""
+
+    status, code = 502, "upstream_failed"
+
+
+class Unavailable(GuardError):
+    """The guard itself can't do its work now."""
+
+    status, code = 503, "unavailable"
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence that can't be changed unnoticed: the hash-chained, signed ledger."""

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the guard is told beside the plan: addresses, credentials, names on the wire, thresholds, budgets (`bastide.guard.yaml`).
+
+The plan says what may happen; the settings say where things are and how they are called. Nothing in them can widen what the plan allows,
+but policies of the user's own (`policies`) can permit more, and say so in each ruling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bastide.errors import Location
+
+ArgumentRole = Literal["target", "content", "free"]
+"""What an argument of a tool decides. target: whom, where, which, how much (has to be traced to trusted input before a side effect);
+content: what is said or stored (may carry data out, and says nothing about where); free: neither matters (a page number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a credential is: read when it is needed, never kept in settings, never logged."""
+
+    env: str = ""
+    file: Path | None = None
+    command: tuple[str, ...] = ()
+    """A program that prints it: the door to a secret store."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that a caller may present. Only its hash is written down."""
+
+    id: str
+    sha256: str
+    """Hex digest of the whole key (keys are random, 256 bits, so no salt or slow hash is needed)."""
+    agent: str
+    """Plan component that uses it."""
+    user: str = ""
+    """Fixed user; '' lets a trusted agent name the user in `x-bastide-user` when `may_name_user`."""
+    may_name_user: bool = False
+    actor: str = ""
+    tenant: str = ""
+    team: str = ""
+    scopes: frozenset[str] = frozenset()
+    purpose: str = ""
+    clearance: str = "restricted"
+    roles: frozenset[str] = frozenset()
+    not_before: str = ""
+    """ISO dates (UTC): rotation means two keys with overlapping times."""
+    expires: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An OIDC issuer whose tokens are accepted."""
+
+    issuer: str
+    audience: str
+    jwks: str
+    """`file:` path or `https:` URL of its key set."""
+    agent_claim: str = "act.sub"
+    """Dotted path; the outermost actor is who calls (RFC 8693)."""
+    agents: Mapping[str, str] = field(default_factory=dict)
+    """Value of that claim -> plan component; anything else is refused."""
+    user_claim: str = "sub"
+    tenant_claim: str = ""
+    team_claim: str = ""
+    clearance_claim: str = ""
+    purpose_claim: str = ""
+    roles_claim: str = ""
+    actor: str = ""
+    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA", "PS256")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    """mTLS that a proxy in front has checked: it passes the subject on in a header."""
+
+    header: str
+    proxies: tuple[str, ...]
+    """Networks (CIDR) from which the header is believed; from anywhere else its presence is refused."""
+    subjects: Mapping[str, str]
+    """Subject or SPIFFE id -> plan component."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One address at which a model is served."""
+
+    url: str
+    """Base address, `/v1` included where the provider has it."""
+    protocol: Literal["openai", "anthropic"] = "openai"
+    key: Secret | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_timeout: float = 5.0
+    first_byte_timeout: float = 60.0
+    idle_timeout: float = 30.0
+    """Longest silence inside a stream, seconds."""
+    total_timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRoute:
+    """A model component of the plan, its names on the wire and where it is served."""
+
+    component: str
+    names: tuple[str, ...]
+    """Names or `*` patterns of the `model` field."""
+    providers: tuple[Provider, ...]
+    upstream_name: str = ""
+    """The name that the provider knows it by; '' the same."""
+    failover: tuple[str, ...] = ()
+    """Other model components to try, each only if the policy allows it this conversation's data."""
+    input_price: float = 0.0
+    """Per million tokens, in the currency of the budgets."""
+    output_price: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMeaning:
+    """What a tool does, as far as the plan doesn't say it already. Written once, from its documentation."""
+
+    name: str
+    """Name on the wire."""
+    component: str = ""
+    """Plan component; '' the one with the same name (`-` and `_` are the same)."""
+    side_effect: str = ""
+    """none, read, reversible, irreversible; '' what the plan says; unknown counts as irreversible."""
+    outbound: bool | None = None
+    """Whether what is sent can leave the system; None: what the plan says."""
+    result_trust: str = ""
+    """Who may have written what it returns (a level of `TRUST_LEVELS`); '' what the plan says; unknown counts as public."""
+    result_class: str = ""
+    """Class of what it returns; '' what the plan says."""
+    field_trust: Mapping[str, str] = field(default_factory=dict)
+    """Dotted path or key of a result's field -> level, for fields that the system itself writes (an id, a date)."""
+    arguments: Mapping[str, ArgumentRole] = field(default_factory=dict)
+    """What each argument decides; unlisted ones are judged by name and value."""
+    tenant_argument: str = ""
+    """Of a retrieval tool: the filter argument into which the guard writes the caller's tenant."""
+    tenant_field: str = ""
+    """Of a retrieval tool: the field of each result item that has to equal the caller's tenant."""
+    class_field: str = ""
+    """Of a retrieval tool: the field with an item's class, compared with the user's clearance."""
+    endorses: str = ""
+    """A sanitiser: its result is raised to this level, which is logged each time."""
+    memory: str = ""
+    """`write` or `read`, with `component` a memory: labels are kept with what is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """An MCP server behind the guard."""
+
+    component: str
+    url: str = ""
+    """Streamable HTTP endpoint; '' for a local one."""
+    command: tuple[str, ...] = ()
+    """Program and arguments of a local stdio server."""
+    key: Secret | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    pins: Path | None = None
+    """File with digests of its tool descriptions; a tool that isn't in it or differs is not offered."""
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What happens at which probability of an attack, per direction."""
+
+    flag: float = 0.5
+    block: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content checks."""
+
+    injection: Mapping[str, Thresholds] = field(default_factory=dict)
+    """Direction (user, retrieved, tool) -> thresholds; a missing direction has the defaults."""
+    classifier: Literal["off", "fast", "full"] = "fast"
+    """off: rules only; fast: rules and the small model; full: the ONNX model too, on the grey band."""
+    secrets: Literal["off", "flag", "redact", "block"] = "redact"
+    personal: Literal["off", "flag", "redact", "block"] = "off"
+    """Applies to text that goes to a model or tool outside (third-party zone); `redact` is undone in the answer."""
+    personal_types: tuple[str, ...] = ()
+    """Detector ids after `personal/`; empty: all."""
+    canaries: tuple[Secret, ...] = ()
+    """Strings that must never appear in an answer."""
+    output: Literal["text", "markdown", "html", "shell", "sql"] = "markdown"
+    """Where answers end up (the plan's `renders` decides when not stated): what is unsafe depends on it."""
+    url_hosts: tuple[str, ...] = ()
+    """Hosts to which links and images in answers may point; empty: those in the user's own messages."""
+    topics_denied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a topic -> phrases, any of which stops the request."""
+    max_text: int = 1_000_000
+    """Characters of one text; more is refused."""
+    unscanned: Literal["deny", "allow"] = "deny"
+    """What happens to content that can't be scanned (images, files); either way it is logged as unscanned."""
+    hold_back: int = 512
+    """Characters of a stream that are kept back until what follows them is known; at least the longest pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit on use. All budgets that apply have to allow a call."""
+
+    per: Literal["user", "key", "team", "agent", "tenant", "all"]
+    window: float
+    """Seconds."""
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    """0: this measure isn't limited."""
+    only: str = ""
+    """Only for this user, key, team or agent; '' for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """Limits on what one session may do."""
+
+    calls: int = 50
+    """Tool calls in a session."""
+    same_call: int = 3
+    """The same tool with the same arguments, in a row or not."""
+    turns: int = 200
+    depth: int = 5
+    """Sub-agents of sub-agents."""
+    children: int = 20
+    """Sub-agents of one session."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSettings:
+    """How people are asked."""
+
+    expires: float = 900.0
+    webhook: str = ""
+    webhook_key: Secret | None = None
+    """Signs the body (HMAC-SHA256, header `x-bastide-signature`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The ledger."""
+
+    folder: Path = Path("guard-log")
+    content: Mapping[str, Literal["none", "metadata", "redacted", "encrypted"]] = field(default_factory=dict)
+    """Data class -> what of the content is kept. Defaults: public redacted, internal redacted, confidential metadata, restricted none."""
+    retention_days: int = 90
+    signing_key: Secret | None = None
+    """Ed25519 private key (PEM) for checkpoints; made in `folder` when missing."""
+    checkpoint_every: int = 1000
+    """Entries between two signed checkpoints."""
+    otlp: str = ""
+    """Where spans are sent (OTLP/HTTP); '' nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Sizes and loads."""
+
+    body: int = 32 * 1024 * 1024
+    """Bytes of a request; more is refused with 413 as soon as it is seen."""
+    depth: int = 64
+    """Nesting of JSON."""
+    turns: int = 2000
+    tools: int = 512
+    in_flight: int = 512
+    """Requests at a time; more get 503 at once."""
+    read_timeout: float = 30.0
+    """Seconds in which a client has to have sent its request."""
+    reply: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it."""
+
+    plan: Path
+    file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8088
+    keys: tuple[ApiKey, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
+    certificates: ClientCertificates | None = None
+    models: tuple[ModelRoute, ...] = ()
+    tools: tuple[ToolMeaning, ...] = ()
+    mcp: tuple[McpServer, ...] = ()
+    content: Content = Content()
+    budgets: tuple[Budget, ...] = ()
+    loops: Loops = Loops()
+    redis: Secret | None = None
+    """Address of a Redis, when several guards share their counters."""
+    approvals: ApprovalSettings = ApprovalSettings()
+    log: LogSettings = LogSettings()
+    bounds: Bounds = Bounds()
+    policies: tuple[Path, ...] = ()
+    """Cedar files of the user's own."""
+    required_integrity: str = "user"
+    """The least trusted author who may steer a side effect without approval (a level of `TRUST_LEVELS`)."""
+    location: Location = Location()
