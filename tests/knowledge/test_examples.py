@@ -17,7 +17,7 @@ from bastide.threats.diff import compare
 from bastide.threats.model import Assessment, Severity
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
+EXAMPLES = sorted(p for p in (ROOT / "examples").glob("*/*.yaml") if not p.name.endswith(".guard.yaml"))
 CATALOG = load_catalog()
 
 

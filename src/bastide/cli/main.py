@@ -21,6 +21,8 @@ _COMMANDS = "bastide.cli.commands"
         "decide": f"{_COMMANDS}.decide:decide",
         "diagram": f"{_COMMANDS}.diagram:diagram",
         "otm": f"{_COMMANDS}.otm:otm",
+        "guard": f"{_COMMANDS}.guard:guard",
+        "ledger": f"{_COMMANDS}.ledger:ledger",
         "catalog": f"{_COMMANDS}.catalog:catalog",
         "schema": f"{_COMMANDS}.schema:schema",
         "version": f"{_COMMANDS}.version:version",

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from bastide.errors import Location
 
+Seconds = Annotated[float, "seconds"]
+"""Written as a number or with a unit: `500ms`, `30s`, `15m`, `1h`, `7d`."""
 ArgumentRole = Literal["target", "content", "free"]
 """What an argument of a tool decides. target: whom, where, which, how much (has to be traced to trusted input before a side effect);
 content: what is said or stored (may carry data out, and says nothing about where); free: neither matters (a page number)."""
@@ -51,6 +53,7 @@ class ApiKey:
     not_before: str = ""
     """ISO dates (UTC): rotation means two keys with overlapping times."""
     expires: str = ""
+    location: Location = Location()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Issuer:
     roles_claim: str = ""
     actor: str = ""
     algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA", "PS256")
+    location: Location = Location()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +99,11 @@ class Provider:
     protocol: Literal["openai", "anthropic"] = "openai"
     key: Secret | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    connect_timeout: float = 5.0
-    first_byte_timeout: float = 60.0
-    idle_timeout: float = 30.0
+    connect_timeout: Seconds = 5.0
+    first_byte_timeout: Seconds = 60.0
+    idle_timeout: Seconds = 30.0
     """Longest silence inside a stream, seconds."""
-    total_timeout: float = 600.0
+    total_timeout: Seconds = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class ModelRoute:
     input_price: float = 0.0
     """Per million tokens, in the currency of the budgets."""
     output_price: float = 0.0
+    location: Location = Location()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,7 @@ class ToolMeaning:
     """A sanitiser: its result is raised to this level, which is logged each time."""
     memory: str = ""
     """`write` or `read`, with `component` a memory: labels are kept with what is written."""
+    location: Location = Location()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,8 @@ class McpServer:
     env: Mapping[str, str] = field(default_factory=dict)
     pins: Path | None = None
     """File with digests of its tool descriptions; a tool that isn't in it or differs is not offered."""
-    timeout: float = 60.0
+    timeout: Seconds = 60.0
+    location: Location = Location()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +216,7 @@ class Budget:
     """A limit on use. All budgets that apply have to allow a call."""
 
     per: Literal["user", "key", "team", "agent", "tenant", "all"]
-    window: float
+    window: Seconds
     """Seconds."""
     requests: int = 0
     tokens: int = 0
@@ -238,7 +245,7 @@ class Loops:
 class ApprovalSettings:
     """How people are asked."""
 
-    expires: float = 900.0
+    expires: Seconds = 900.0
     webhook: str = ""
     webhook_key: Secret | None = None
     """Signs the body (HMAC-SHA256, header `x-bastide-signature`)."""
@@ -272,7 +279,7 @@ class Bounds:
     tools: int = 512
     in_flight: int = 512
     """Requests at a time; more get 503 at once."""
-    read_timeout: float = 30.0
+    read_timeout: Seconds = 30.0
     """Seconds in which a client has to have sent its request."""
     reply: int = 64 * 1024 * 1024
 
