@@ -25,7 +25,7 @@ EVENT_STREAM: tuple[tuple[bytes, bytes], ...] = (
 )
 
 
-class Disconnected(Exception):  # noqa: N818 - it is no error of anybody's
+class Disconnected(Exception):
     """The client went away."""
 
 
