@@ -102,6 +102,9 @@ class Request(Struct, frozen=True):
     """Id of the stored response that this goes on from (`previous_response_id`)."""
     max_tokens: int = 0
     """0: not stated."""
+    opaque: tuple[Opaque, ...] = ()
+    """What stands outside of any turn and can't be checked: hosted tools (`tool:mcp`), stored context (`field:conversation`) and
+    top-level fields never heard of (`field:foo`)."""
     document: Any = None
     """The decoded wire document; codecs write edits into a copy."""
 
@@ -121,4 +124,6 @@ class Reply(Struct, frozen=True):
     parts: tuple[Part, ...]
     finish: str = ""
     usage: Usage = Usage()
+    opaque: tuple[Opaque, ...] = ()
+    """Top-level fields never heard of."""
     document: Any = None
