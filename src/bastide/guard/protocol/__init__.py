@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The protocols of models: wire documents and streams to events, and edits back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bastide.guard.protocol import openai_chat
+from bastide.guard.protocol.interface import Codec
+
+CODECS: Mapping[str, Codec] = {codec.NAME: codec for codec in (openai_chat,)}
+"""Codec by the name of its protocol."""

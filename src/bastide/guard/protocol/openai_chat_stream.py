@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streamed replies of Chat Completions.
+
+Text goes out as the guard releases it. The parts of a tool call are collected until their choice ends, judged whole, and sent in one
+chunk each: clients differ in how they put a call together from parts (a repeated name, a missing index), so none is left to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bastide.errors import GuardError, UpstreamError
+from bastide.guard.events import ToolCall
+from bastide.guard.protocol import sse, wire
+from bastide.guard.protocol.interface import StreamGuard
+from bastide.guard.protocol.openai_chat_reply import FIELDS, finish_reason, legacy_id, usage
+from bastide.guard.protocol.openai_common import error_object
+from bastide.guard.protocol.stream import MAX_HELD, MAX_OPEN, Filter, index
+
+_CHANNELS = {"content": "text", "refusal": "refusal", "reasoning_content": "reasoning", "reasoning": "reasoning_"}
+_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "content_filter_results"})
+_CALL = frozenset({"index", "id", "type", "function", "custom"})
+_DONE = sse.frame(b"[DONE]")
+
+
+def filter(guard: StreamGuard) -> ChatFilter:
+    """A new filter for one streamed reply."""
+    return ChatFilter(guard)
+
+
+class _Call:
+    """A call that is being collected, joined as the official client joins it: every string but the type goes on."""
+
+    __slots__ = ("arguments", "extra", "id", "name", "size", "type")
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.type = "function"
+        self.name = ""
+        self.arguments: list[str] = []
+        self.size = 0
+        self.extra: dict[str, Any] = {}
+
+
+class _Choice:
+    __slots__ = ("calls", "ended", "legacy")
+
+    def __init__(self) -> None:
+        self.calls: dict[int, _Call] = {}
+        self.legacy: _Call | None = None
+        self.ended = False
+
+
+class ChatFilter(Filter):
+    """A `StreamFilter`."""
+
+    def __init__(self, guard: StreamGuard) -> None:
+        super().__init__(guard)
+        self._choices: dict[int, _Choice] = {}
+        self._chunk: dict[str, Any] = {}
+
+    def _event(self, name: bytes, event: dict[str, Any]) -> None:
+        if event.get("error") is not None or name == b"error":
+            raise self._provider_error(event.get("error"))
+        if not event.keys() <= FIELDS:
+            for field in wire.unknown_fields(event, FIELDS, "field", ()):
+                self._opaque(field.type)
+        if not self.reply_id and type(event.get("id")) is str:
+            self.reply_id = event["id"]
+        if event.get("usage") is not None:
+            self.usage = usage(event["usage"])
+        self._chunk = event
+        choices = wire.need_list(event.get("choices"), ("choices",), UpstreamError)
+        kept = [kept for number, choice in enumerate(choices) for kept in self._choice(choice, number)]
+        if kept or not choices:
+            self._send({**event, "choices": kept})
+
+    def _done(self) -> None:
+        if self.finished:
+            return
+        open_ = [number for number, choice in self._choices.items() if not choice.ended]
+        if open_:
+            raise UpstreamError("the model's stream broke off inside of a choice", code="upstream_incomplete")
+        self.finished = True
+        self._out.append(_DONE)
+
+    def _abort(self, error: GuardError) -> None:
+        self._out.append(sse.frame(wire.encode({"error": error_object(error)})))
+
+    def _choice(self, value: Any, at: int) -> Iterator[dict[str, Any]]:
+        path = ("choices", at)
+        choice = wire.need_object(value, path, UpstreamError)
+        number = index(choice.get("index", 0), (*path, "index"))
+        state = self._choices.setdefault(number, _Choice())
+        if state.ended:
+            raise UpstreamError("the model's stream goes on with a choice that had ended")
+        for field in wire.unknown_fields(choice, _CHOICE, "choice", path):
+            self._opaque(field.type)
+        delta = choice.get("delta")
+        before = wire.need_object(delta, (*path, "delta"), UpstreamError) if delta is not None else {}
+        after = {key: new for key, old in before.items() for new in self._field(key, old, number)}
+        if choice.get("logprobs") is not None and after != before:
+            choice = {**choice, "logprobs": None}  # they spell what the guard holds back
+        if not choice.get("finish_reason"):
+            if after or not before:
+                yield {**choice, "delta": after}
+            return
+        state.ended = True
+        yield from self._end(choice, number, after, state)
+
+    def _field(self, key: str, value: Any, number: int) -> Iterator[Any]:
+        """The field's new value; nothing when it isn't to be sent now."""
+        path = ("choices", number, "delta", key)
+        if value is None:
+            yield value
+        elif key in _CHANNELS:
+            text = wire.need_string(value, path, UpstreamError)
+            if not text:
+                yield text
+            elif released := self._text(f"{_CHANNELS[key]}:{number}", text):
+                yield released
+        elif key == "role":
+            yield wire.need_string(value, path, UpstreamError)
+        elif key == "tool_calls":
+            for item in wire.need_list(value, path, UpstreamError):
+                self._collect(wire.need_object(item, path, UpstreamError), self._choices[number].calls)
+        elif key == "function_call":
+            state = self._choices[number]
+            state.legacy = state.legacy or _Call()
+            _add(state.legacy, wire.need_object(value, path, UpstreamError), "arguments")
+        else:
+            self._opaque(f"delta.{wire.short(key)}", known=key == "audio")
+            yield value
+
+    def _collect(self, item: dict[str, Any], calls: dict[int, _Call]) -> None:
+        place = item.get("index")
+        if place is None:  # some servers leave it out: an id starts a new call
+            place = len(calls) if item.get("id") or not calls else max(calls)
+        place = index(place, ("tool_calls", "index"))
+        call = calls.setdefault(place, _Call())
+        call.id += _string(item.get("id"), "id")
+        call.type = _string(item.get("type"), "type") or call.type
+        for kind, key in (("function", "arguments"), ("custom", "input")):
+            if (body := item.get(kind)) is not None:
+                call.type = kind
+                _add(call, wire.need_object(body, ("tool_calls", kind), UpstreamError), key)
+        for key in item.keys() - _CALL:
+            self._opaque(f"tool_call.{wire.short(key)}")
+            call.extra[key] = item[key]
+
+    def _end(
+        self, choice: dict[str, Any], number: int, delta: dict[str, Any], state: _Choice
+    ) -> Iterator[dict[str, Any]]:
+        """The last chunks of a choice: held-back text, refusals, allowed calls, the reason for the end."""
+        tails: dict[str, str] = {}
+        for key, kind in _CHANNELS.items():
+            if tail := self._text_end(f"{kind}:{number}"):
+                tails[key] = tail
+        refused, calls, legacy = self._judge(number, state)
+        if not (tails or refused or calls or legacy):
+            yield {**choice, "delta": delta}
+            return
+        going = {**choice, "finish_reason": None}
+        if delta:
+            self._one({**going, "delta": delta})
+        going["logprobs"] = None
+        if tails:
+            self._one({**going, "delta": tails})
+        for note in refused:
+            self._one({**going, "delta": {"content": note}})
+        for call in calls:
+            self._one({**going, "delta": {"tool_calls": [call]}})
+        if legacy:
+            self._one({**going, "delta": {"function_call": legacy}})
+        reason = choice["finish_reason"]
+        if refused:
+            reason = finish_reason(reason, bool(calls or legacy))
+        yield {**choice, "delta": {}, "finish_reason": reason, "logprobs": None}
+
+    def _one(self, choice: dict[str, Any]) -> None:
+        chunk = {**self._chunk, "choices": [choice]}
+        if chunk.get("usage") is not None:
+            chunk["usage"] = None  # it is counted once, with the last chunk
+        self._send(chunk)
+
+    def _judge(self, number: int, state: _Choice) -> tuple[list[str], list[dict[str, Any]], dict[str, Any] | None]:
+        refused: list[str] = []
+        allowed: list[dict[str, Any]] = []
+        for _, call in sorted(state.calls.items()):
+            if not call.id or not call.name:
+                raise UpstreamError("the model's stream has a tool call without an id or a name")
+            raw = "".join(call.arguments)
+            custom = call.type == "custom"
+            found = {"input": raw} if custom else wire.arguments(raw, strict=True)
+            if (note := self._guard.call(ToolCall(call.id, call.name, found, raw))) is not None:
+                refused.append(note)
+                continue
+            body = {"name": call.name, "input" if custom else "arguments": raw}
+            head = {"index": len(allowed), "id": call.id, "type": call.type}
+            allowed.append({**head, call.type: body, **call.extra})
+        legacy = None
+        if (old := state.legacy) is not None:
+            raw = "".join(old.arguments)
+            note = self._guard.call(ToolCall(legacy_id(number), old.name, wire.arguments(raw, strict=True), raw))
+            if note is not None:
+                refused.append(note)
+            else:
+                legacy = {"name": old.name, "arguments": raw}
+        return refused, allowed, legacy
+
+
+def _string(value: Any, name: str) -> str:
+    return "" if value is None else wire.need_string(value, ("tool_calls", name), UpstreamError)
+
+
+def _add(call: _Call, body: dict[str, Any], key: str) -> None:
+    call.name += _string(body.get("name"), "name")
+    piece = _string(body.get(key), key)
+    call.size += len(piece) + 1
+    if call.size > MAX_HELD or len(call.name) > MAX_OPEN or len(call.id) > MAX_OPEN:
+        raise UpstreamError("the model's stream has a tool call that is too large")
+    call.arguments.append(piece)
