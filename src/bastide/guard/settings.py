@@ -170,6 +170,8 @@ class McpServer:
     env: Mapping[str, str] = field(default_factory=dict)
     pins: Path | None = None
     """File with digests of its tool descriptions; a tool that isn't in it or differs is not offered."""
+    client_requests: tuple[Literal["roots", "sampling", "elicitation"], ...] = ()
+    """What the server may ask the client for; every request of its that isn't named here is refused."""
     timeout: Seconds = 60.0
     location: Location = Location()
 
