@@ -60,9 +60,7 @@ class ChatFilter(Filter):
         self._choices: dict[int, _Choice] = {}
         self._chunk: dict[str, Any] = {}
 
-    def _event(self, name: bytes, event: dict[str, Any]) -> None:
-        if event.get("error") is not None or name == b"error":
-            raise self._provider_error(event.get("error"))
+    def _event(self, event: dict[str, Any]) -> None:
         if not event.keys() <= FIELDS:
             for field in wire.unknown_fields(event, FIELDS, "field", ()):
                 self._opaque(field.type)

@@ -15,7 +15,9 @@ from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
 
 MAX_OPEN = 1024
-"""Running texts and calls of one stream; a bound on memory."""
+"""Choices, blocks, items or calls of one stream."""
+MAX_TEXTS = 1 << 16
+"""Running texts of one stream."""
 MAX_HELD = 8 << 20
 """Characters of a call's arguments."""
 
@@ -67,8 +69,11 @@ class Filter(ABC):
         if payload.strip() == b"[DONE]":
             self._done()
         elif not self.finished:
-            document = wire.decode(payload, UpstreamError, "an event of the stream")
-            self._event(name, wire.need_object(document, (), UpstreamError))
+            decoded = wire.decode(payload, UpstreamError, "an event of the stream")
+            event = wire.need_object(decoded, (), UpstreamError)
+            if name == b"error" or event.get("type") == "error" or event.get("error") is not None:
+                raise _provider_error(event.get("error", event))
+            self._event(event)
 
     def _break(self, error: GuardError) -> None:
         self.error = error
@@ -81,7 +86,7 @@ class Filter(ABC):
         return out
 
     @abstractmethod
-    def _event(self, name: bytes, event: dict[str, Any]) -> None:
+    def _event(self, event: dict[str, Any]) -> None:
         """Judges one event and sends what may be sent."""
 
     @abstractmethod
@@ -97,8 +102,8 @@ class Filter(ABC):
 
     def _text(self, channel: str, delta: str) -> str:
         if channel not in self._open:
-            if channel in self._ended or len(self._open) + len(self._ended) >= MAX_OPEN:
-                raise UpstreamError(f"the stream goes on with a text that had ended, or has more than {MAX_OPEN}")
+            if channel in self._ended or len(self._open) + len(self._ended) >= MAX_TEXTS:
+                raise UpstreamError(f"the stream goes on with a text that had ended, or has more than {MAX_TEXTS}")
             self._open[channel] = None
         return self._guard.text(channel, delta)
 
@@ -124,10 +129,12 @@ class Filter(ABC):
         if len(self._allowed) < MAX_OPEN:
             self._allowed.add(type_)
 
-    def _provider_error(self, value: Any) -> UpstreamError:
-        kind = value.get("type") or value.get("code") if type(value) is dict else ""
-        shown = f" ({wire.short(kind)})" if type(kind) is str and kind else ""
-        return UpstreamError(f"the model's provider reported an error in the stream{shown}")
+
+def _provider_error(value: Any) -> UpstreamError:
+    """The provider's own message stays out: it can name what the caller must not know."""
+    kind = value.get("code") or value.get("type") if type(value) is dict else ""
+    shown = f" ({wire.short(kind)})" if type(kind) is str and kind else ""
+    return UpstreamError(f"the model's provider reported an error in the stream{shown}")
 
 
 def _broken_off() -> UpstreamError:
