@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking values up in what was said: by the user, in trusted results, in records, in what strangers wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import cached_property
+from itertools import islice
+
+from bastide.guard.flow.evidence import Atom, Said, names
+from bastide.guard.flow.leaves import Kind, Leaf, is_money, leaves, name_parts
+from bastide.guard.flow.words import Day, compact, days, fold, number, same_day, times, tokens, words
+
+_TINY = 3
+_NUMBERED = "id ids no nr num number numero # nummer"
+_GENERIC = frozenset(
+    "about after before email emails event events file files first meeting message money other please their there these thing update user users which would".split()
+)
+_NEAR = 240
+MAX_TERMS = 200
+_ORDINALS = ("st", "nd", "rd", "th")
+
+
+def bare_url(text: str) -> str:
+    """An address on the web without what doesn't matter for where it leads."""
+    return re.sub(r"^https?://", "", fold(text).strip()).rstrip("/.")
+
+
+class Lookup:
+    """What was said in a conversation, in the ways in which `provenance` asks about it."""
+
+    def __init__(self, said: Iterable[Said], level: int) -> None:
+        """level: the integrity from which on something is trusted."""
+        self.level = level
+        self.all = list(said)
+        self.trusted = [s for s in self.all if s.trusted]
+        self.instructed = [s for s in self.trusted if s.role != "tool"]
+        self.users = [s for s in self.trusted if s.role == "user"] or self.instructed
+        self.untrusted = [s for s in self.all if not s.trusted and s.role != "assistant"]
+
+    @cached_property
+    def user_words(self) -> str:
+        """All that the user wrote, as loose words."""
+        return "".join(s.words for s in self.users)
+
+    @cached_property
+    def user_tokens(self) -> str:
+        """All that the user wrote, as whole tokens."""
+        return "".join(s.tokens for s in self.users)
+
+    def in_instructions(self, leaf: Leaf) -> bool:
+        """Whether the user or the system prompt says this value."""
+        return any(self._says(s, leaf) for s in self.instructed)
+
+    def in_trusted(self, leaf: Leaf) -> bool:
+        """Whether a trusted result, or a trusted field of a result, has this value."""
+        if any(s.role == "tool" and self._says(s, leaf) for s in self.trusted):
+            return True
+        return any(a.integrity >= self.level for _, a in self.atoms_of(leaf))
+
+    def _says(self, said: Said, leaf: Leaf) -> bool:
+        value = leaf.value
+        if leaf.kind in (Kind.AMOUNT, Kind.NUMBER) and (wanted := number(value)) is not None:
+            return any(n == abs(wanted) for n, _ in said.numbers) or f" {value} " in said.tokens
+        if is_money(value) and leaf.kind in (Kind.ADDRESS, Kind.WHICH):
+            return _spaced(value).search(fold(said.text)) is not None
+        sought = tokens(value)
+        if not sought.strip():
+            return False
+        if len(sought.strip()) < _TINY:
+            return numbered(sought.strip(), leaf.name, said.tokens)
+        if sought in said.tokens:
+            return True
+        return leaf.kind == Kind.ADDRESS and any(
+            bare_url(value) == bare_url(t) for t in said.tokens.split() if "." in t
+        )
+
+    def atoms_of(self, leaf: Leaf) -> Iterator[tuple[Said, Atom]]:
+        """The fields of results that have exactly this value."""
+        sought, amount = tokens(leaf.value), number(leaf.value)
+        for said in self.all:
+            for atom in said.atoms:
+                if atom.value == leaf.value or tokens(atom.value) == sought:
+                    yield said, atom
+                elif amount is not None and leaf.kind == Kind.AMOUNT and number(atom.value) == amount:
+                    yield said, atom
+
+    def in_prose(self, leaf: Leaf) -> frozenset[str]:
+        """The sources in whose untrusted prose the value is spelled out, however it is punctuated."""
+        return frozenset(src for s in self.untrusted if self._spelled(s, leaf) for src in s.label.sources or {"?"})
+
+    def _spelled(self, said: Said, leaf: Leaf) -> bool:
+        amount = number(leaf.value)
+        if amount is not None and leaf.kind in (Kind.AMOUNT, Kind.NUMBER):
+            return any(n == abs(amount) for n, _ in said.numbers)
+        sought = words(leaf.value)
+        if len(sought.strip()) < _TINY:
+            return numbered(sought.strip(), leaf.name, said.prose_words)
+        if sought.strip() and sought in said.prose_words:
+            return True
+        tight = compact(leaf.value)
+        return len(tight) >= 8 and any(c.isdigit() for c in tight) and tight in said.prose_compact
+
+    def anywhere_untrusted(self, value: str) -> frozenset[str]:
+        """The sources in which a value occurs at all."""
+        sought = words(value)
+        return frozenset(
+            src for s in self.untrusted if sought.strip() and sought in s.words for src in s.label.sources or {"?"}
+        )
+
+    def named(self, said: Said, record: int, besides: str) -> int:
+        """How surely the user named a record by one of its other fields: 2 by a whole field, 1 by a word of one, 0 not."""
+        return max((n for a, n in self._named_atoms(said) if a.record == record and a.value != besides), default=0)
+
+    def names_any(self, said: Said) -> bool:
+        """Whether the user named any record of a result by a whole field."""
+        return any(n == 2 for _, n in self._named_atoms(said))
+
+    def _named_atoms(self, said: Said) -> list[tuple[Atom, int]]:
+        if (known := self._named.get(id(said))) is None:
+            known = [(a, n) for a in said.atoms if (n := self._how_named(a.value))]
+            self._named[id(said)] = known
+        return known
+
+    @cached_property
+    def _named(self) -> dict[int, list[tuple[Atom, int]]]:
+        return {}
+
+    def _how_named(self, value: str) -> int:
+        if len(value) < 4 or not any(c.isalpha() for c in value):
+            return 0
+        if value not in _GENERIC and any(len(n.strip()) >= 4 and n in self.user_tokens for n in names(value)):
+            return 2
+        if "@" in value:
+            return 0
+        own = (w for w in words(value).split() if len(w) >= 5 and w.isalpha() and w not in _GENERIC)
+        return int(any(f" {w} " in self.user_words for w in own))
+
+    def designated(self, said: Said) -> bool:
+        """Whether the user named this result's source: every text in the question that it answers is the user's, and there is one."""
+        found = leaves(said.question, {})
+        texts = [leaf for leaf in found if len(leaf.value) >= 4] if found is not None else []
+        return bool(texts) and all(any(self._says(s, t) for s in self.users) for t in texts)
+
+    def near(self, said: Said, anchor: str, value: str) -> bool:
+        """Whether a text has both close together."""
+        text, a, v = said.words, words(anchor), words(value)
+        at = text.find(v)
+        return at >= 0 and a in text[max(0, at - _NEAR) : at + len(v) + _NEAR]
+
+    def near_day(self, said: Said, anchor: str, value: str) -> bool:
+        """Whether a text names the day of a value (the month may be left out) and speaks of the anchor."""
+        wanted = days(value)
+        if words(anchor) not in said.words or not wanted:
+            return False
+        bare = {d.day for d in wanted}
+        return any(same_day(d, said.days) for d in wanted) or any(
+            f" {b}{e} " in said.prose_words for b in bare for e in _ORDINALS
+        )
+
+    def user_numbers(self) -> list[tuple[Decimal, bool]]:
+        """Numbers that the user wrote, and whether each is a percentage."""
+        return sorted({n for s in self.users for n in s.numbers})[:12]
+
+    def known_amounts(self) -> list[Decimal]:
+        """Numbers in trusted fields and in records that the user named."""
+        found = {
+            n
+            for s in self.all
+            for a in s.atoms
+            if a.value[:1].isdigit()
+            and (n := number(a.value)) is not None
+            and (a.integrity >= self.level or self.named(s, a.record, a.value))
+        }
+        return sorted(islice(found, MAX_TERMS))
+
+    def user_days(self) -> frozenset[Day]:
+        """Days that trusted texts and trusted fields name."""
+        return self._days(True)
+
+    def prose_days(self) -> frozenset[Day]:
+        """Days that untrusted prose names."""
+        return self._days(False)
+
+    def _days(self, trusted: bool) -> frozenset[Day]:
+        if trusted:
+            atoms = (
+                days(a.value) for s in self.all for a in s.atoms if a.integrity >= self.level and a.value[:1].isdigit()
+            )
+            return frozenset().union(*(s.days for s in self.trusted), *atoms)
+        return frozenset().union(*(s.days for s in self.untrusted))
+
+    def times(self, trusted: bool) -> frozenset[tuple[int, int]]:
+        """Times of day in trusted texts, or in untrusted prose."""
+        return frozenset().union(*(s.times for s in (self.trusted if trusted else self.untrusted)))
+
+
+def numbered(value: str, name: str, text: str) -> bool:
+    """Whether a text says a very short value as the number of a thing (`event 5`, `id: 13`, `#7`), and not by luck."""
+    nouns = {*_NUMBERED.split(), *(p for p in name_parts(name) if len(p) > 2)}
+    before = text.split()
+    return any(
+        token.strip(":#'\"") == value
+        and (token.startswith("#") or nouns & {w.strip(":#'\"") for w in before[max(0, i - 3) : i]})
+        for i, token in enumerate(before)
+    )
+
+
+def _spaced(value: str) -> re.Pattern[str]:
+    """An account number with or without spaces between its characters, as a whole token."""
+    return re.compile(r"(?<!\w)" + r"[ .\-]?".join(map(re.escape, compact(value)[:64].lower())) + r"(?!\w)")
+
+
+def spoken_times(value: str) -> frozenset[tuple[int, int]]:
+    """The times of day in a value, midnight left out: dates are often written with it."""
+    return times(value) - {(0, 0), (23, 59)}
