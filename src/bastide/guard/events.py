@@ -103,8 +103,8 @@ class Request(Struct, frozen=True):
     max_tokens: int = 0
     """0: not stated."""
     opaque: tuple[Opaque, ...] = ()
-    """What stands outside of any turn and can't be checked: hosted tools (`tool:mcp`), stored context (`field:conversation`) and
-    top-level fields never heard of (`field:foo`)."""
+    """What stands outside of any turn and can't be checked: hosted tools (`tool:mcp`), stored context (`field.conversation`) and
+    top-level fields never heard of (`field.foo`)."""
     document: Any = None
     """The decoded wire document; codecs write edits into a copy."""
 

@@ -8,13 +8,13 @@ JSON has no rule for a key that occurs twice: parsers differ, and an attacker ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from bastide.errors import GuardError, Malformed, TooLarge, UpstreamError
-from bastide.guard.events import Opaque, Path, Text
+from bastide.guard.events import Opaque, Part, Path, Text, ToolResult
 
 MAX_DEPTH = 96
 """Levels of arrays and objects; more is refused. Real documents have fewer than 30."""
@@ -144,6 +144,15 @@ def unknown_fields(value: Mapping[str, Any], known: frozenset[str], kind: str, p
     for key, item in value.items():
         if key not in known and item is not None:
             yield Opaque(f"{kind}.{short(key)}", False, (*path, key))
+
+
+def opaques(parts: Iterable[Part]) -> Iterator[Opaque]:
+    """What can't be read, also inside of results."""
+    for part in parts:
+        if isinstance(part, Opaque):
+            yield part
+        elif isinstance(part, ToolResult):
+            yield from opaques(part.content)
 
 
 def leaves(value: Any, path: Path) -> Iterator[Text]:
