@@ -256,6 +256,11 @@ class Mediator:
         pending.done = True
         return self._failed(at, pending, problem)
 
+    def forget(self, at: str | int | None) -> None:
+        """The client no longer waits for this answer; should it come, it passes like any other."""
+        if at is not None and (pending := self._asked.get(at)) is not None:
+            pending.done = True
+
     @property
     def waiting(self) -> list[str | int]:
         """Ids of requests without an answer."""
