@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bastide.catalog.load import load_vocabulary
+from bastide.guard.policy.compile import compile_plan
+from bastide.guard.policy.decide import CompiledPolicy
 from bastide.guard.settings import Settings, ToolMeaning
 from bastide.guard.settings_file import settings_for
 from bastide.plan.load import load_plan, parse_plan
@@ -70,3 +72,14 @@ def small(flows: str = "", components: str = "") -> Plan:
 def settings(*tools: ToolMeaning, **more: Any) -> Settings:
     """Settings with these tools."""
     return Settings(**{"plan": Path("bastide.yaml"), "tools": tools, **more})
+
+
+def policy(plan: Plan, given: Settings | None = None) -> CompiledPolicy:
+    """A compiled plan, ready to decide."""
+    return CompiledPolicy(compile_plan(plan, vocabulary(), given or settings()))
+
+
+@cache
+def example_policy(name: str) -> CompiledPolicy:
+    """The policy of an example, with the settings beside it."""
+    return policy(example(name), example_settings(name))

@@ -26,7 +26,7 @@ CACHE = 4096
 """Rulings and entity slices that are kept."""
 
 
-class _Unfit(Exception):
+class _Unfit(ValueError):
     """An argument isn't of the type that the user's policies expect."""
 
 
@@ -88,7 +88,7 @@ class CompiledPolicy:
     def evaluate(self, question: Question, meaning: Meaning) -> Outcome:
         """One round of evaluations. Raises whatever Cedar raises; `decide` doesn't."""
         caller = question.caller
-        context = self._context(question, meaning)
+        context = self.context(question, meaning)
         asked = [self._ask("Agent", caller.agent, question, context, _NOBODY)]
         if caller.user:
             asked.append(self._ask("User", caller.user, question, context, _person(caller.user, caller.actor)))
@@ -164,7 +164,8 @@ class CompiledPolicy:
                 self._slices[key] = found
         return found
 
-    def _context(self, question: Question, meaning: Meaning) -> dict[str, Any]:
+    def context(self, question: Question, meaning: Meaning) -> dict[str, Any]:
+        """What policies may read about a question, as the schema says; in Cedar's JSON."""
         caller, label = question.caller, question.label
         # Asked about something else than what the name is known to do: nothing is known about that.
         usual = question.action in (meaning.action, Action.LIST_TOOLS)

@@ -21,7 +21,7 @@ from bastide.guard.model import CLASSES, Caller, Meaning
 
 WIDENING = frozenset({"$or", "or", "should", "any", "$nor", "$not", "not", "must_not", "min_should"})
 """Keys of the filter languages of common stores under which another condition can let more through."""
-LISTS = ("results", "items", "documents", "matches", "hits", "data", "points", "records", "rows", "chunks")
+LISTS = ("results", "result", "items", "documents", "matches", "hits", "data", "points", "records", "rows", "chunks")
 """Where a structured result keeps its items, when it isn't a list itself."""
 INSIDE = ("", "metadata", "payload", "fields", "_source", "properties", "attributes")
 """Where an item keeps its fields, when the path isn't found at its top."""
@@ -120,12 +120,16 @@ def _items(result: Any) -> tuple[list[str], Any]:
     while isinstance(found, dict) and len(path) < MAX_DEPTH:
         inner = found
         named = [key for key in LISTS if isinstance(inner.get(key), list | dict)]
-        lists = named or [key for key, value in inner.items() if isinstance(value, list)]
+        lists = named or [key for key, value in inner.items() if _objects(value)]
         if not named and len(lists) != 1:
             return [], result
         path.append(lists[0])
         found = inner[lists[0]]
     return (path, found) if isinstance(found, list) else ([], result)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def _mine(item: Any, caller: Caller, meaning: Meaning) -> bool:
