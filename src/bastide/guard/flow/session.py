@@ -114,11 +114,11 @@ class Session:
         events: list[Endorsement] = []
         same = True
         for i, turn in enumerate(turns):
-            mark = _mark(turn)
-            same = same and i < len(self._turns) and self._turns[i] == mark
+            digest = mark(turn)
+            same = same and i < len(self._turns) and self._turns[i] == digest
             if not same:
                 del self._turns[i:]
-                self._turns.append(mark)
+                self._turns.append(digest)
                 events += self.observe(turn)
         return tuple(events)
 
@@ -327,7 +327,7 @@ def _written(value: Any) -> str:
         return repr(value)[:MAX_TEXT]
 
 
-def _mark(turn: Turn) -> bytes:
+def mark(turn: Turn) -> bytes:
     """A digest of what a turn says; where it stood in its document doesn't matter."""
     digest = blake2b(turn.role.encode(), digest_size=16)
     for part in turn.parts:
