@@ -37,7 +37,7 @@ def text(output: int, item: dict[str, Any], *pieces: str) -> list[dict[str, Any]
     part = item["content"][0]
     return [
         {"type": "response.output_item.added", "output_index": output, "item": {**item, "content": []}},
-        {"type": "response.content_part.added", **at, "part": {**part, "text": "", "annotations": []}},
+        {"type": "response.content_part.added", **at, "part": {**part, "text": "", "annotations": [], "logprobs": []}},
         *[
             {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": [{"token": piece, "logprob": -1}]}
             for piece in pieces
@@ -82,7 +82,7 @@ def think(output: int, summary: str) -> tuple[list[dict[str, Any]], dict[str, An
 
 PIECES = ("My pass", "word is hun", "ter2, ke", "ep it. hun")
 NOTE = {"type": "url_citation", "url": "https://x/?q=hunter2", "title": "t", "start_index": 0, "end_index": 1}
-TALK = said("".join(PIECES), logprobs=[{"token": SECRET}], annotations=[NOTE])
+TALK = said("".join(PIECES), logprobs=[{"token": piece} for piece in PIECES], annotations=[NOTE])
 TEXT = whole(text(0, TALK, *PIECES), items=[TALK])
 READ, PAY, LAST = call("a", "read", '{"id": 1}'), call("b", "pay", '{"to": "x"}'), call("c", "read")
 CALLS = whole(

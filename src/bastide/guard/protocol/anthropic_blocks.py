@@ -14,7 +14,6 @@ BLOCK = wire.words(
     "type text cache_control citations source title context content thinking signature data id name input tool_use_id "
     "is_error caller toolset_name transformations file_id"
 )
-_CITED = frozenset({"cited_text", "document_title", "title", "url", "source"})
 _SERVER_RESULTS = wire.words(
     "web_search_tool_result web_fetch_tool_result code_execution_tool_result bash_code_execution_tool_result "
     "text_editor_code_execution_tool_result tool_search_tool_result mcp_tool_result advisor_tool_result"
@@ -90,7 +89,7 @@ class Blocks:
         if kind == "text":
             yield Text(self._string(block, "text", path), (*path, "text"))
             if (citations := block.get("citations")) is not None:
-                yield from cited(citations, (*path, "citations"))
+                yield from wire.sources(citations, (*path, "citations"))
         elif kind == "thinking":
             yield Text(self._string(block, "thinking", path), (*path, "thinking"))
         elif kind == "document":
@@ -129,10 +128,3 @@ class Blocks:
                 yield Text(self._string(block, "text", at), (*at, "text"))
             else:
                 yield Opaque(wire.short(str(block.get("type"))), block.get("type") == "image", at)
-
-
-def cited(citations: Any, path: Path) -> Iterator[Text]:
-    """The texts of citations: what is quoted, and the titles and addresses of the sources."""
-    for text in wire.leaves(citations, path):
-        if text.path[-1] in _CITED:
-            yield text

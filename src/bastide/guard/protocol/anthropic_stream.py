@@ -12,7 +12,7 @@ from typing import Any
 from bastide.errors import GuardError, UpstreamError
 from bastide.guard.events import ToolCall, Usage
 from bastide.guard.protocol import wire
-from bastide.guard.protocol.anthropic_blocks import BLOCK, cited
+from bastide.guard.protocol.anthropic_blocks import BLOCK
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.stream import MAX_HELD, Filter, index
 
@@ -20,6 +20,7 @@ MESSAGE = wire.words(
     "id type role model content stop_reason stop_sequence stop_details usage container context_management diagnostics"
 )
 _EVENT = wire.words("type index delta content_block message usage context_management")
+_DELTA = wire.words("type text thinking signature citation partial_json")
 _END = wire.words("stop_reason stop_sequence stop_details container")
 _TYPES = {
     400: "invalid_request_error",
@@ -142,7 +143,7 @@ class MessageFilter(Filter):
             key = kind
             old = wire.need_string(start.get(key), ("content_block", key), UpstreamError)
             new = self._running(block, number, old) if old else old
-            start = self._quoted({**start, key: new}, number)
+            start = self._quoted({**start, key: new}, "citations", number)
         else:
             self._opaque(kind, known=kind == "redacted_thinking")
         self._emit({**event, "content_block": start})
@@ -154,13 +155,13 @@ class MessageFilter(Filter):
             block.sent.append(released)
         return released
 
-    def _quoted(self, value: dict[str, Any], number: int) -> dict[str, Any]:
+    def _quoted(self, value: dict[str, Any], key: str, number: int) -> dict[str, Any]:
         """The same with the texts of its citations edited."""
-        if not value.get("citations") and not value.get("citation"):
+        if not value.get(key):
             return value
         edits = {
             text.path: new
-            for text in cited(value, ())
+            for text in wire.sources(value[key], (key,))
             if (new := self._whole(f"citation:{number}.{self._fresh()}", text.text)) != text.text
         }
         edited: dict[str, Any] = wire.rewrite(value, edits)
@@ -180,6 +181,9 @@ class MessageFilter(Filter):
         number, block = self._block(event)
         delta = wire.need_object(event.get("delta"), ("delta",), UpstreamError)
         kind = wire.need_string(delta.get("type"), ("delta", "type"), UpstreamError)
+        if not delta.keys() <= _DELTA:
+            for field in wire.unknown_fields(delta, _DELTA, "delta", ()):
+                self._opaque(field.type)
         if block.kind in _RUNNING and kind == f"{block.kind}_delta":
             text = wire.need_string(delta.get(block.kind), ("delta", block.kind), UpstreamError)
             released = self._running(block, number, text) if text else text
@@ -188,19 +192,19 @@ class MessageFilter(Filter):
         elif block.kind == "tool_use":
             self._hold(block, kind, delta)
         elif kind == "citations_delta" and block.kind == "text":
-            self._emit({**event, "delta": self._quoted(delta, number)})
+            self._emit({**event, "delta": self._quoted(delta, "citation", number)})
         elif kind == "signature_delta" and block.kind == "thinking":
             self._tail(number, block)
             if "".join(block.received) == "".join(block.sent):
                 self._emit(event)
         elif block.kind in _RUNNING:
-            raise UpstreamError(f"the model's stream has a {wire.short(kind)} in a {block.kind} block")
+            raise UpstreamError(f"the model's stream has a {wire.plain(kind)} in a {block.kind} block")
         else:
             self._emit(event)  # of an opaque block that the guard let pass
 
     def _hold(self, block: _Block, kind: str, delta: dict[str, Any]) -> None:
         if kind != "input_json_delta":
-            raise UpstreamError(f"the model's stream has a {wire.short(kind)} in a tool_use block")
+            raise UpstreamError(f"the model's stream has a {wire.plain(kind)} in a tool_use block")
         piece = wire.need_string(delta.get("partial_json"), ("delta", "partial_json"), UpstreamError)
         block.size += len(piece) + 1
         if block.size > MAX_HELD:

@@ -98,12 +98,13 @@ class ChatFilter(Filter):
         delta = choice.get("delta")
         before = wire.need_object(delta, (*path, "delta"), UpstreamError) if delta is not None else {}
         after = {key: new for key, old in before.items() for new in self._field(key, old, number)}
-        if choice.get("logprobs") is not None and after != before:
-            choice = {**choice, "logprobs": None}  # they spell what the guard holds back
-        if not choice.get("finish_reason"):
+        if choice.get("logprobs") is not None and not (after == before and _spelled(choice["logprobs"], before)):
+            choice = {**choice, "logprobs": None}
+        if choice.get("finish_reason") is None:
             if after or not before:
                 yield {**choice, "delta": after}
             return
+        wire.need_string(choice["finish_reason"], (*path, "finish_reason"), UpstreamError)
         state.ended = True
         yield from self._end(choice, number, after, state)
 
@@ -171,7 +172,7 @@ class ChatFilter(Filter):
             self._one({**going, "delta": {"tool_calls": [call]}})
         if legacy:
             self._one({**going, "delta": {"function_call": legacy}})
-        reason = choice["finish_reason"]
+        reason: str = choice["finish_reason"]
         if refused:
             reason = finish_reason(reason, bool(calls or legacy))
         yield {**choice, "delta": {}, "finish_reason": reason, "logprobs": None}
@@ -206,6 +207,13 @@ class ChatFilter(Filter):
             else:
                 legacy = {"name": old.name, "arguments": raw}
         return refused, allowed, legacy
+
+
+def _spelled(probabilities: Any, delta: dict[str, Any]) -> bool:
+    """Whether the probabilities tell nothing but the texts of this delta, which the guard has released."""
+    if type(probabilities) is not dict or not probabilities.keys() <= {"content", "refusal"}:
+        return False
+    return all(not entries or wire.spelled(entries, delta.get(key) or "") for key, entries in probabilities.items())
 
 
 def _string(value: Any, name: str) -> str:

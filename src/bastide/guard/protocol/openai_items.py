@@ -41,10 +41,9 @@ _ITEM = wire.words(
     "results code container_id outputs result revised_prompt server_label error approval_request_id fingerprint "
     "max_output_length reasoning text approve reason background output_format quality size svg_usage"
 )
-_PART = wire.words(
+PART = wire.words(
     "type text refusal annotations logprobs image_url file_id detail file_data file_url filename input_audio prompt_cache_breakpoint"
 )
-_NOTE = frozenset({"url", "title", "filename", "quote"})
 _TOOL = wire.words(
     "type name description parameters strict format async allowed_callers defer_loading output_schema tools"
 )
@@ -114,12 +113,12 @@ class Items:
         if kind in ("input_text", "output_text", "text", "summary_text", "reasoning_text"):
             yield Text(self._string(part, "text", path), (*path, "text"))
             if (notes := part.get("annotations")) is not None:
-                yield from annotated(notes, (*path, "annotations"))
+                yield from wire.sources(notes, (*path, "annotations"))
         elif kind == "refusal":
             yield Text(self._string(part, "refusal", path), (*path, "refusal"))
         else:
             yield Opaque(wire.short(kind), kind in _MEDIA, path)
-        yield from wire.unknown_fields(part, _PART, "part", path)
+        yield from wire.unknown_fields(part, PART, "part", path)
 
     def _reasoning(self, item: dict[str, Any], path: Path) -> Iterator[Part]:
         for key in ("summary", "content"):
@@ -196,16 +195,14 @@ class Items:
 def item_type(item: dict[str, Any]) -> str:
     """The type of an item; a message and a reference may leave it out."""
     kind = item.get("type")
-    if type(kind) is str:
-        return kind
-    if kind is not None:
-        return "?"
-    return "message" if "role" in item else "item_reference"
+    if kind is None:
+        return "message" if "role" in item else "item_reference"
+    return kind if type(kind) is str else "?"
 
 
 def is_call(item: dict[str, Any]) -> bool:
     """Whether the item asks the client to run something."""
-    kind = item.get("type")
+    kind = item_type(item)
     if kind == "shell_call":
         return _local_shell(item)
     if kind == "tool_search_call":
@@ -219,10 +216,3 @@ def _local_shell(item: dict[str, Any]) -> bool:
         return False
     environment = item.get("environment")
     return environment is None or (type(environment) is dict and environment.get("type") == "local")
-
-
-def annotated(notes: Any, path: Path) -> Iterator[Text]:
-    """The texts of annotations: addresses, titles, names of files."""
-    for text in wire.leaves(notes, path):
-        if text.path[-1] in _NOTE:
-            yield text

@@ -17,7 +17,7 @@ from bastide.guard.events import Usage
 from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.openai_common import error_object
-from bastide.guard.protocol.openai_items import Items, annotated, is_call, item_type
+from bastide.guard.protocol.openai_items import PART, Items, is_call, item_type
 from bastide.guard.protocol.stream import MAX_HELD, Filter, index
 
 RESPONSE = wire.words(
@@ -79,10 +79,6 @@ class _Text:
         self.received: list[str] = []
         self.sent: list[str] = []
         self.whole: str | None = None
-
-    @property
-    def changed(self) -> bool:
-        return "".join(self.received) != "".join(self.sent)
 
 
 class ResponseFilter(Filter):
@@ -175,16 +171,12 @@ class ResponseFilter(Filter):
         if verb == "delta":
             delta = wire.need_string(event.get("delta"), ("delta",), UpstreamError)
             released = self._release(text, delta) if delta else delta
-            if released == delta:
-                self._emit(event)
-            elif released:
-                self._emit({**event, "delta": released, **({"logprobs": []} if "logprobs" in event else {})})
+            if released or not delta:
+                self._emit({**_spelled(event, delta, released), "delta": released})
             return
         key = _TEXTS[family][2]
         whole = self._close(text, event, family, event.get(key))
-        if event.get("logprobs") and text.changed:
-            event = {**event, "logprobs": []}
-        self._emit({**event, key: whole})
+        self._emit({**_spelled(event, "".join(text.received), whole), key: whole})
 
     def _close(self, text: _Text, event: dict[str, Any], family: str, said: Any) -> str:
         """The whole text as released; sends what was held back as one more delta."""
@@ -209,6 +201,8 @@ class ResponseFilter(Filter):
     def _part(self, event: dict[str, Any]) -> None:
         part = wire.need_object(event.get("part"), ("part",), UpstreamError)
         kind = wire.need_string(part.get("type"), ("part", "type"), UpstreamError)
+        for field in wire.unknown_fields(part, PART, "part", ()):
+            self._opaque(field.type)
         family = _PART_EVENTS.get(kind)
         if family is None:
             self._opaque(f"part:{wire.short(kind)}")
@@ -221,8 +215,7 @@ class ResponseFilter(Filter):
         said = wire.need_string(part.get(key), ("part", key), UpstreamError)
         if said:
             part = {**part, key: self._release(self._state(event, family), said)}
-        if part.get("logprobs"):
-            part = {**part, "logprobs": []}
+        part = _spelled(part, said, part.get(key, ""))
         if part.get("annotations"):
             part = {**part, "annotations": self._notes(part["annotations"], "annotations")}
         self._emit({**event, "part": part})
@@ -231,9 +224,7 @@ class ResponseFilter(Filter):
         family = _PART_EVENTS[part["type"]]
         key = _TEXTS[family][2]
         whole = self._close(text, event, family, part.get(key))
-        part = {**part, key: whole}
-        if part.get("logprobs") and text.changed:
-            part["logprobs"] = []
+        part = {**_spelled(part, "".join(text.received), whole), key: whole}
         if part.get("annotations"):
             part["annotations"] = self._notes(part["annotations"], "annotations")
         return part
@@ -242,7 +233,7 @@ class ResponseFilter(Filter):
         """Annotations with their texts edited; the same text is judged once."""
         holder = {name: value}
         edits = {}
-        for text in annotated(value, (name,)):
+        for text in wire.sources(value, (name,)):
             edits[text.path] = self._judged(text.text)
         return wire.rewrite(holder, edits)[name]
 
@@ -390,3 +381,10 @@ class ResponseFilter(Filter):
 
 def _has_text(item: dict[str, Any]) -> bool:
     return bool(item.get("content") or item.get("summary"))
+
+
+def _spelled(value: dict[str, Any], received: str, released: str) -> dict[str, Any]:
+    """The same without token probabilities, unless they spell what was received and released."""
+    if not value.get("logprobs") or (received == released and wire.spelled(value["logprobs"], received)):
+        return value
+    return {**value, "logprobs": []}

@@ -124,7 +124,7 @@ class Filter(ABC):
             return
         if not self._guard.opaque(type_, known):
             raise Denied(
-                f"the reply has something that can't be checked: {wire.short(type_)}", code="unscanned_content"
+                f"the reply has something that can't be checked: {wire.plain(type_)}", code="unscanned_content"
             )
         if len(self._allowed) < MAX_OPEN:
             self._allowed.add(type_)
@@ -132,8 +132,8 @@ class Filter(ABC):
 
 def _provider_error(value: Any) -> UpstreamError:
     """The provider's own message stays out: it can name what the caller must not know."""
-    kind = value.get("code") or value.get("type") if type(value) is dict else ""
-    shown = f" ({wire.short(kind)})" if type(kind) is str and kind else ""
+    kind = value.get("code") or value.get("type") if type(value) is dict else None
+    shown = f": {wire.plain(kind)}" if kind is not None else ""
     return UpstreamError(f"the model's provider reported an error in the stream{shown}")
 
 

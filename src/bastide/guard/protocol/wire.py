@@ -8,6 +8,7 @@ JSON has no rule for a key that occurs twice: parsers differ, and an attacker ca
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from bastide.guard.events import Opaque, Part, Path, Text, ToolResult
 MAX_DEPTH = 96
 """Levels of arrays and objects; more is refused. Real documents have fewer than 30."""
 _LONG = 40
+_PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
+_IDS = frozenset({"type", "id", "file_id", "container_id", "encrypted_index"})
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -100,6 +103,11 @@ def short(text: str, length: int = _LONG) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def plain(name: Any) -> str:
+    """A name from a document for a message: itself when it looks like one, since anything else could be text that must not be told."""
+    return name if type(name) is str and _PLAIN.fullmatch(name) else "(no plain name)"
+
+
 def where(path: Path) -> str:
     """A path as people write it: `messages[2].content`."""
     parts = [f"[{key}]" if isinstance(key, int) else f".{short(key)}" for key in path]
@@ -167,6 +175,25 @@ def leaves(value: Any, path: Path) -> Iterator[Text]:
             stack.extend((child, (*at, key)) for key, child in reversed(item.items()))
         elif type(item) is list:
             stack.extend((child, (*at, number)) for number, child in reversed(list(enumerate(item))))
+
+
+def sources(notes: Any, path: Path) -> Iterator[Text]:
+    """The texts of citations or annotations: quotes, titles, addresses. Ids are none, as long as they look like ids."""
+    for text in leaves(notes, path):
+        if text.path[-1] not in _IDS or (text.path[-1] != "encrypted_index" and not _PLAIN.fullmatch(text.text)):
+            yield text
+
+
+def spelled(probabilities: Any, text: str) -> bool:
+    """Whether token probabilities spell exactly this text, and so tell nothing else."""
+    if type(probabilities) is not list:
+        return False
+    try:
+        if "".join([entry["token"] for entry in probabilities]) == text:
+            return True
+        return b"".join([bytes(entry["bytes"]) for entry in probabilities]) == text.encode()
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 def rewrite(document: Any, edits: Mapping[Path, Any]) -> Any:
