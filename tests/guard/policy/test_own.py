@@ -160,9 +160,10 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_policies_are_split_where_they_end() -> None:
     """A `;` or `//` in a string, and a quote in a comment, end nothing."""
     text = '// it\'s; "a\n@id("; // \\"x")\npermit (principal, action, resource);\n\n  forbid (principal, action, resource); // end'
-    assert [
-        (line, word) for line, part in split(text) for word in ("permit", "forbid") if word in part
-    ] == [(2, "permit"), (5, "forbid")]
+    assert [(line, word) for line, part in split(text) for word in ("permit", "forbid") if word in part] == [
+        (2, "permit"),
+        (5, "forbid"),
+    ]
 
 
 @given(st.text(alphabet='";/\\ \nab(){}', max_size=60))

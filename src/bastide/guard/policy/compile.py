@@ -53,7 +53,7 @@ class Compiled:
     required: int
     """Index into `TRUST_LEVELS` of the least trusted author who may steer a side effect."""
     version: str
-    """Digest of everything above."""
+    """Digest of what decides. Where the policies stand in the plan's file isn't part of it: a comment there changes no version."""
 
     @property
     def text(self) -> str:
@@ -84,7 +84,10 @@ def compile_plan(plan: Plan, vocabulary: Vocabulary, settings: Settings) -> Comp
     policies = (*made, *own.policies)
     schema = schema_text(plan.id, own.arguments)
     digest = hashlib.sha256(schema.encode())
-    for part in (*(p.text for p in policies), *(f"{name}={_canonical(m)}" for name, m in sorted(meanings.items()))):
+    for part in (
+        *(_lasting(p) for p in policies),
+        *(f"{name}={_canonical(m)}" for name, m in sorted(meanings.items())),
+    ):
         digest.update(part.encode() + b"\0")
     version = "sha256:" + digest.hexdigest()
     return Compiled(plan, schema, policies, meanings, ways, types, actors, own.arguments, required, version)
@@ -101,6 +104,10 @@ def resource_type(kinds: Kinds, component: Component) -> str:
 
 def _canonical(meaning: Meaning) -> str:
     return msgspec.json.encode(meaning, order="deterministic").decode()
+
+
+def _lasting(policy: CedarPolicy) -> str:
+    return "\n".join(line for line in policy.text.splitlines() if not line.startswith("@plan("))
 
 
 def _at(location: Location) -> str:
