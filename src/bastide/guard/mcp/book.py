@@ -46,6 +46,13 @@ class Book:
         self._seen: OrderedDict[tuple[str, Owner], _Seen] = OrderedDict()
         self._names: dict[str, set[str]] = {server: set(one.tools) for server, one in self._pins.items()}
 
+    def repin(self, pins: Mapping[str, Pins]) -> None:
+        """Other pins from now on: the operator reviewed something."""
+        self._pins = dict(pins)
+        for server, one in self._pins.items():
+            self._names.setdefault(server, set()).update(one.tools)
+        self._seen.clear()
+
     def start(self, server: str, owner: Owner) -> None:
         """The caller connects anew: what it saw before no longer counts."""
         self._seen.pop((server, owner), None)

@@ -253,7 +253,8 @@ class Mediator:
         if pending is None:
             made = error(at, problem)
             return Message(Kind.ERROR, at, "", made["error"], made)
-        pending.done = True
+        # Should it answer after all, the client doesn't get a second answer.
+        self._asked.pop(at, None)  # type: ignore[arg-type]
         return self._failed(at, pending, problem)
 
     def forget(self, at: str | int | None) -> None:
@@ -265,6 +266,12 @@ class Mediator:
     def waiting(self) -> list[str | int]:
         """Ids of requests without an answer."""
         return [at for at, one in self._asked.items() if not one.done]
+
+    @property
+    def owed(self) -> bool:
+        """Whether the server owes an answer now: not to a subscription, and not while it waits for the client itself."""
+        waits = any(not one.done and one.method != "subscriptions/listen" for one in self._asked.values())
+        return waits and not self._asked_back
 
     async def _question(self, message: Message) -> Step:
         """The server asks the client."""

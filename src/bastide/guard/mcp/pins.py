@@ -23,6 +23,7 @@ from msgspec import Struct
 from bastide.errors import Diagnostic, Location, SettingsError
 from bastide.guard.mcp.content import replace, texts
 from bastide.guard.mcp.descriptions import invisible
+from bastide.guard.settings import McpServer
 
 FORMAT = 1
 MAX_FILE = 16 << 20
@@ -123,6 +124,18 @@ def load(path: Path) -> Pins:
     if len(data) > MAX_FILE:
         raise _wrong(path, f"the file has over {MAX_FILE >> 20} MiB")
     return loads(data, path)
+
+
+def load_all(servers: Iterable[McpServer]) -> dict[str, Pins]:
+    """Server -> its pins, of those that have a file. Raises `SettingsError`."""
+    found = {}
+    for server in servers:
+        if server.pins is not None:
+            pins = load(server.pins)
+            if pins.server != server.component:
+                raise _wrong(server.pins, f"has the pins of `{pins.server}`, not of `{server.component}`")
+            found[server.component] = pins
+    return found
 
 
 class _File(Struct, forbid_unknown_fields=True):
