@@ -7,7 +7,7 @@ from typing import Any
 
 from bastide.errors import Location
 from bastide.guard.model import CLASSES, Meaning, Question
-from bastide.guard.policy.cedar import CedarPolicy
+from bastide.guard.policy.cedar import CedarPolicy, literal
 from bastide.guard.policy.compile import Compiled
 from bastide.guard.policy.explain import Explanation
 from bastide.plan.vocabulary import TRUST_LEVELS
@@ -15,7 +15,8 @@ from bastide.plan.vocabulary import TRUST_LEVELS
 
 def policy_cedar(compiled: Compiled) -> str:
     """All policies, under a line that says of which plan and version."""
-    head = f"// The policy of `{compiled.plan.id}`, compiled from {compiled.plan.location.file or 'its plan'}.\n// {compiled.version}\n\n"
+    plan = compiled.plan
+    head = f"// The policy of {literal(plan.id)}, compiled from {literal(plan.location.file or 'its plan')}.\n// {compiled.version}\n\n"
     return head + compiled.text
 
 
