@@ -91,9 +91,8 @@ class MessageFilter(Filter):
 
     def _event(self, event: dict[str, Any]) -> None:
         kind = wire.need_string(event.get("type"), ("type",), UpstreamError)
-        if not event.keys() <= _EVENT:
-            for field in wire.unknown_fields(event, _EVENT, "event", ()):
-                self._opaque(field.type)
+        for field in wire.unknown_fields(event, _EVENT, "event", ()):
+            self._opaque(field.type)
         handler = self._handlers.get(kind)
         if handler is None:
             if kind != "ping":
@@ -122,8 +121,7 @@ class MessageFilter(Filter):
         self._begun = True
         for field in wire.unknown_fields(message, MESSAGE, "field", ()):
             self._opaque(field.type)
-        if type(message.get("id")) is str:
-            self.reply_id = message["id"]
+        self._identify(message.get("id"))
         self.usage = usage(message.get("usage"), self.usage)
         self._emit(event)
 
@@ -181,9 +179,8 @@ class MessageFilter(Filter):
         number, block = self._block(event)
         delta = wire.need_object(event.get("delta"), ("delta",), UpstreamError)
         kind = wire.need_string(delta.get("type"), ("delta", "type"), UpstreamError)
-        if not delta.keys() <= _DELTA:
-            for field in wire.unknown_fields(delta, _DELTA, "delta", ()):
-                self._opaque(field.type)
+        for field in wire.unknown_fields(delta, _DELTA, "delta", ()):
+            self._opaque(field.type)
         if block.kind in _RUNNING and kind == f"{block.kind}_delta":
             text = wire.need_string(delta.get(block.kind), ("delta", block.kind), UpstreamError)
             released = self._running(block, number, text) if text else text

@@ -7,7 +7,6 @@ chunk each: clients differ in how they put a call together from parts (a repeate
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from bastide.errors import GuardError, UpstreamError
@@ -61,18 +60,20 @@ class ChatFilter(Filter):
         self._chunk: dict[str, Any] = {}
 
     def _event(self, event: dict[str, Any]) -> None:
-        if not event.keys() <= FIELDS:
-            for field in wire.unknown_fields(event, FIELDS, "field", ()):
-                self._opaque(field.type)
-        if not self.reply_id and type(event.get("id")) is str:
-            self.reply_id = event["id"]
+        for field in wire.unknown_fields(event, FIELDS, "field", ()):
+            self._opaque(field.type)
+        self._identify(event.get("id"))
         if event.get("usage") is not None:
             self.usage = usage(event["usage"])
         self._chunk = event
         choices = wire.need_list(event.get("choices"), ("choices",), UpstreamError)
-        kept = [kept for number, choice in enumerate(choices) for kept in self._choice(choice, number)]
+        kept = []
+        for number, choice in enumerate(choices):
+            if (judged := self._choice(choice, number)) is not None:
+                kept.append(judged)
         if kept or not choices:
-            self._send({**event, "choices": kept})
+            event["choices"] = kept
+            self._send(event)
 
     def _done(self) -> None:
         if self.finished:
@@ -86,51 +87,51 @@ class ChatFilter(Filter):
     def _abort(self, error: GuardError) -> None:
         self._out.append(sse.frame(wire.encode({"error": error_object(error)})))
 
-    def _choice(self, value: Any, at: int) -> Iterator[dict[str, Any]]:
+    def _choice(self, value: Any, at: int) -> dict[str, Any] | None:
+        """The choice as it may be sent now; None when all of it is held back."""
         path = ("choices", at)
         choice = wire.need_object(value, path, UpstreamError)
         number = index(choice.get("index", 0), (*path, "index"))
-        state = self._choices.setdefault(number, _Choice())
+        state = self._choices.get(number)
+        if state is None:
+            state = self._choices[number] = _Choice()
         if state.ended:
             raise UpstreamError("the model's stream goes on with a choice that had ended")
         for field in wire.unknown_fields(choice, _CHOICE, "choice", path):
             self._opaque(field.type)
         delta = choice.get("delta")
         before = wire.need_object(delta, (*path, "delta"), UpstreamError) if delta is not None else {}
-        after = {key: new for key, old in before.items() for new in self._field(key, old, number)}
+        after: dict[str, Any] = {}
+        for key, old in before.items():
+            if old is None or (new := self._field(key, old, number, state)) is not None:
+                after[key] = None if old is None else new
         if choice.get("logprobs") is not None and not (after == before and _spelled(choice["logprobs"], before)):
-            choice = {**choice, "logprobs": None}
-        if choice.get("finish_reason") is None:
-            if after or not before:
-                yield {**choice, "delta": after}
-            return
-        wire.need_string(choice["finish_reason"], (*path, "finish_reason"), UpstreamError)
+            choice["logprobs"] = None
+        choice["delta"] = after
+        if (reason := choice.get("finish_reason")) is None:
+            return choice if after or not before else None
+        wire.need_string(reason, (*path, "finish_reason"), UpstreamError)
         state.ended = True
-        yield from self._end(choice, number, after, state)
+        return self._end(choice, number, state)
 
-    def _field(self, key: str, value: Any, number: int) -> Iterator[Any]:
-        """The field's new value; nothing when it isn't to be sent now."""
-        path = ("choices", number, "delta", key)
-        if value is None:
-            yield value
-        elif key in _CHANNELS:
+    def _field(self, key: str, value: Any, number: int, state: _Choice) -> Any:
+        """The field's new value; None when it isn't to be sent now."""
+        path = ("delta", key)
+        if key in _CHANNELS:
             text = wire.need_string(value, path, UpstreamError)
-            if not text:
-                yield text
-            elif released := self._text(f"{_CHANNELS[key]}:{number}", text):
-                yield released
-        elif key == "role":
-            yield wire.need_string(value, path, UpstreamError)
-        elif key == "tool_calls":
+            return (self._text(f"{_CHANNELS[key]}:{number}", text) or None) if text else text
+        if key == "role":
+            return wire.need_string(value, path, UpstreamError)
+        if key == "tool_calls":
             for item in wire.need_list(value, path, UpstreamError):
-                self._collect(wire.need_object(item, path, UpstreamError), self._choices[number].calls)
-        elif key == "function_call":
-            state = self._choices[number]
+                self._collect(wire.need_object(item, path, UpstreamError), state.calls)
+            return None
+        if key == "function_call":
             state.legacy = state.legacy or _Call()
             _add(state.legacy, wire.need_object(value, path, UpstreamError), "arguments")
-        else:
-            self._opaque(f"delta.{wire.short(key)}", known=key == "audio")
-            yield value
+            return None
+        self._opaque(f"delta.{wire.short(key)}", known=key == "audio")
+        return value
 
     def _collect(self, item: dict[str, Any], calls: dict[int, _Call]) -> None:
         place = item.get("index")
@@ -148,34 +149,29 @@ class ChatFilter(Filter):
             self._opaque(f"tool_call.{wire.short(key)}")
             call.extra[key] = item[key]
 
-    def _end(
-        self, choice: dict[str, Any], number: int, delta: dict[str, Any], state: _Choice
-    ) -> Iterator[dict[str, Any]]:
-        """The last chunks of a choice: held-back text, refusals, allowed calls, the reason for the end."""
+    def _end(self, choice: dict[str, Any], number: int, state: _Choice) -> dict[str, Any]:
+        """Sends what was held back of a choice (text, refusals, allowed calls) and returns its end."""
         tails: dict[str, str] = {}
         for key, kind in _CHANNELS.items():
             if tail := self._text_end(f"{kind}:{number}"):
                 tails[key] = tail
         refused, calls, legacy = self._judge(number, state)
         if not (tails or refused or calls or legacy):
-            yield {**choice, "delta": delta}
-            return
+            return choice
         going = {**choice, "finish_reason": None}
-        if delta:
-            self._one({**going, "delta": delta})
+        if choice["delta"]:
+            self._one(going)
         going["logprobs"] = None
-        if tails:
-            self._one({**going, "delta": tails})
-        for note in refused:
-            self._one({**going, "delta": {"content": note}})
-        for call in calls:
-            self._one({**going, "delta": {"tool_calls": [call]}})
-        if legacy:
-            self._one({**going, "delta": {"function_call": legacy}})
-        reason: str = choice["finish_reason"]
+        pieces: list[dict[str, Any]] = [tails] if tails else []
+        pieces += [{"content": note} for note in refused]
+        pieces += [{"tool_calls": [call]} for call in calls]
+        pieces += [{"function_call": legacy}] if legacy else []
+        for piece in pieces:
+            self._one({**going, "delta": piece})
+        reason = choice["finish_reason"]
         if refused:
             reason = finish_reason(reason, bool(calls or legacy))
-        yield {**choice, "delta": {}, "finish_reason": reason, "logprobs": None}
+        return {**choice, "delta": {}, "finish_reason": reason, "logprobs": None}
 
     def _one(self, choice: dict[str, Any]) -> None:
         chunk = {**self._chunk, "choices": [choice]}

@@ -63,6 +63,9 @@ class Items:
         """One item as a turn of its speaker."""
         item = wire.need_object(value, path, self._wrong)
         kind = item_type(item)
+        for key in ("id", "call_id", "status", "phase"):
+            if key in item:
+                wire.need_id(item[key], (*path, key), self._wrong)
         role = Role.ASSISTANT
         if kind == "message":
             said = _ROLES.get(self._string(item, "role", path))

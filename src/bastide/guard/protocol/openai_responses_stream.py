@@ -126,12 +126,12 @@ class ResponseFilter(Filter):
         kind = event["type"]
         if not _PLAIN_NAME.fullmatch(kind):
             raise UpstreamError("the model's stream has an event whose type is no plain name")
-        if not event.keys() <= _EVENT:
-            for field in wire.unknown_fields(event, _EVENT, "event", ()):
-                self._opaque(field.type)
+        for field in wire.unknown_fields(event, _EVENT, "event", ()):
+            self._opaque(field.type)
+        wire.need_id(event.get("item_id"), ("item_id",), UpstreamError)
         number = self._number or 0
         self._number = number + 1
-        self._send({**event, "sequence_number": number}, kind)
+        self._send(event if event.get("sequence_number") == number else {**event, "sequence_number": number}, kind)
 
     def _abort(self, error: GuardError) -> None:
         # The documented event has these at its top; the official client raises only where it finds `error`.
@@ -171,8 +171,10 @@ class ResponseFilter(Filter):
         if verb == "delta":
             delta = wire.need_string(event.get("delta"), ("delta",), UpstreamError)
             released = self._release(text, delta) if delta else delta
+            if released != delta:
+                event = {**event, "delta": released}
             if released or not delta:
-                self._emit({**_spelled(event, delta, released), "delta": released})
+                self._emit(_spelled(event, delta, released))
             return
         key = _TEXTS[family][2]
         whole = self._close(text, event, family, event.get(key))
@@ -352,8 +354,7 @@ class ResponseFilter(Filter):
         response = wire.need_object(event.get("response"), ("response",), UpstreamError)
         for field in wire.unknown_fields(response, RESPONSE, "field", ()):
             self._opaque(field.type)
-        if type(response.get("id")) is str:
-            self.reply_id = response["id"]
+        self._identify(response.get("id"))
         self.usage = usage(response.get("usage"), self.usage)
         if type(error := response.get("error")) is dict and type(said := error.get("message")) is str:
             response = {**response, "error": {**error, "message": self._judged(said)}}

@@ -32,6 +32,9 @@ class Parser:
                 data = data[1:]
         if not data:
             return []
+        if not self._size and not self._event and data[-2:] == b"\n\n" and (events := _simple(data)) is not None:
+            self._started = True
+            return events
         self._size += len(data)
         if b"\n" not in data and b"\r" not in data:
             self._line.append(data)
@@ -79,6 +82,21 @@ class Parser:
     def close(self) -> list[tuple[bytes, bytes]]:
         """The last event, when the stream ended without the empty line after it; the official clients take it too."""
         return self.feed(b"\n\n") if self._line or self._data else []
+
+
+def _simple(data: bytes) -> list[tuple[bytes, bytes]] | None:
+    """The events of a piece with whole events only, in the form that providers use; None when it has any other form."""
+    if b"\r" in data or len(data) > MAX_EVENT:
+        return None
+    events = []
+    for block in data[:-2].split(b"\n\n"):
+        name, line = b"", block
+        if block[:7] == b"event: ":
+            name, _, line = block[7:].partition(b"\n")
+        if line[:6] != b"data: " or b"\n" in line:
+            return None
+        events.append((name, line[6:]))
+    return events
 
 
 def frame(data: bytes, event: str = "") -> bytes:

@@ -64,11 +64,9 @@ class Filter(ABC):
         return self._flush()
 
     def _take(self, name: bytes, payload: bytes) -> None:
-        if not payload:
-            return
-        if payload.strip() == b"[DONE]":
+        if payload[:1] == b"[" and payload.rstrip() == b"[DONE]":
             self._done()
-        elif not self.finished:
+        elif payload and not self.finished:
             decoded = wire.decode(payload, UpstreamError, "an event of the stream")
             event = wire.need_object(decoded, (), UpstreamError)
             if name == b"error" or event.get("type") == "error" or event.get("error") is not None:
@@ -81,8 +79,7 @@ class Filter(ABC):
         self._abort(error)
 
     def _flush(self) -> bytes:
-        out = b"".join(self._out)
-        self._out.clear()
+        out, self._out = b"".join(self._out), []
         return out
 
     @abstractmethod
@@ -99,6 +96,12 @@ class Filter(ABC):
 
     def _send(self, document: dict[str, Any], event: str = "") -> None:
         self._out.append(sse.frame(wire.encode(document), event))
+
+    def _identify(self, id_: Any) -> None:
+        """Notes the id of the reply."""
+        if id_ is not None and id_ != self.reply_id:
+            wire.need_id(id_, ("id",), UpstreamError)
+            self.reply_id = id_
 
     def _text(self, channel: str, delta: str) -> str:
         if channel not in self._open:

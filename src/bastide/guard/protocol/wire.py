@@ -21,6 +21,7 @@ MAX_DEPTH = 96
 """Levels of arrays and objects; more is refused. Real documents have fewer than 30."""
 _LONG = 40
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
+_ID = re.compile(r"[A-Za-z0-9_.:|/+=-]{1,512}")
 _IDS = frozenset({"type", "id", "file_id", "container_id", "encrypted_index"})
 
 _decoder = msgspec.json.Decoder()
@@ -140,18 +141,26 @@ def need_string(value: Any, path: Path, wrong: Wrong = Malformed) -> str:
     return value
 
 
+def need_id(value: Any, path: Path, wrong: Wrong = Malformed) -> None:
+    """Nothing, when the value is null or a string that can be an id: no spaces, not long, so no text in disguise."""
+    if value is not None and not (type(value) is str and _ID.fullmatch(value)):
+        raise fail(path, "an id", wrong)
+
+
 def count(value: Any) -> int:
     """A number of tokens: the value, or 0 when it is none."""
     return value if type(value) is int and value > 0 else 0
 
 
-def unknown_fields(value: Mapping[str, Any], known: frozenset[str], kind: str, path: Path) -> Iterator[Opaque]:
+def unknown_fields(value: Mapping[str, Any], known: frozenset[str], kind: str, path: Path) -> tuple[Opaque, ...]:
     """An opaque part for each field never heard of that has a value."""
     if value.keys() <= known:
-        return
-    for key, item in value.items():
-        if key not in known and item is not None:
-            yield Opaque(f"{kind}.{short(key)}", False, (*path, key))
+        return ()
+    return tuple(
+        Opaque(f"{kind}.{short(key)}", False, (*path, key))
+        for key, item in value.items()
+        if key not in known and item is not None
+    )
 
 
 def opaques(parts: Iterable[Part]) -> Iterator[Opaque]:
