@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All content checks together: normal form, rules, secrets, personal data, decoded parts, detector, and what follows from them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from bastide.errors import LimitError
+from bastide.guard.content import canary, topics
+from bastide.guard.content.encoded import DEPTH, views
+from bastide.guard.content.normalise import Normalised, normalise, printable
+from bastide.guard.content.redact import PLACEHOLDER, Vault, replace
+from bastide.guard.content.rules import Finding, Matcher, Rule, builtin
+from bastide.guard.content.stream import Answers, Check, StreamScanner
+from bastide.guard.interface import Detector, Direction
+from bastide.guard.model import Detection, Outcome, Span, Verdict
+from bastide.guard.settings import Content, Thresholds
+
+_ORDER = {outcome: index for index, outcome in enumerate(Outcome)}
+_CACHE = 4096
+_VIEWS, _VIEW_SIZE = 64, 262_144
+"""Decoded parts of one text, and their characters together."""
+_WHOLE = 8192
+"""Step for answers that are there as a whole."""
+Combine = Callable[[str, Sequence[Detection]], float]
+"""The calibrated probability of an attack, from the text and what rules and detector saw."""
+
+
+def noisy_or(_text: str, detections: Sequence[Detection]) -> float:
+    """The probability that at least one of the signals is right, taken as independent (J. Pearl, 1988)."""
+    best: dict[str, float] = {}
+    for detection in detections:
+        if detection.detector.startswith(("injection/", "hidden/")):
+            best[detection.detector] = max(best.get(detection.detector, 0.0), detection.score)
+    clean = 1.0
+    for score in best.values():
+        clean *= 1.0 - score
+    return round(1.0 - clean, 6)
+
+
+class ContentScanner:
+    """Implements `interface.Scanner`. Texts that come again (a conversation is sent whole each time) are answered from a cache."""
+
+    def __init__(
+        self,
+        settings: Content | None = None,
+        detector: Detector | None = None,
+        *,
+        canaries: Sequence[str] = (),
+        personal: Check | None = None,
+        combine: Combine = noisy_or,
+        reversible: Iterable[str] = ("personal",),
+    ) -> None:
+        """`canaries`: the values of `settings.canaries`. `personal`: a further recogniser, see `personal.presidio`.
+
+        `reversible`: what a vault may give back, `personal` or `secret`; the rest is redacted for good.
+
+        Raises:
+            ValueError: a canary or a denied phrase can't be looked for.
+        """
+        self._settings = settings or Content()
+        self._detector = detector if self._settings.classifier != "off" else None
+        self._personal = personal if self._settings.personal != "off" else None
+        self._combine = combine
+        self._reversible = tuple(f"{family}/" for family in reversible)
+        extra = topics.rules(self._settings.topics_denied) + canary.rules(canaries)
+        self._matchers = {
+            direction: Matcher(self._rules(direction, extra))
+            for direction in ("user", "retrieved", "tool", "system", "assistant")
+        }
+        self._answers = Answers(
+            self._matchers["assistant"],
+            lru_cache(maxsize=1024)(self._answer_outcome),
+            self._settings.hold_back,
+            self._settings.output == "markdown",
+        )
+        self._cache: OrderedDict[tuple[str, bool, bytes], Verdict] = OrderedDict()
+
+    def _rules(self, direction: str, extra: Sequence[Rule]) -> list[Rule]:
+        return [rule for rule in (*builtin(), *extra) if direction in rule.directions and self._wanted(rule.id)]
+
+    def _wanted(self, name: str) -> bool:
+        settings = self._settings
+        family, _, rest = name.partition("/")
+        if family == "secret":
+            return settings.secrets != "off"
+        if family == "personal":
+            return settings.personal != "off" and (not settings.personal_types or rest in settings.personal_types)
+        if family == "output":
+            return rest.startswith(f"{settings.output}/")
+        return True
+
+    def scan(self, text: str, direction: Direction, vault: Vault | Any = None) -> Verdict:
+        """The verdict about a text. A text that is too long or too dense isn't read, and says so (`scanned=False`)."""
+        if len(text) > self._settings.max_text:
+            return self._unscanned(f"{len(text)} characters; {self._settings.max_text} are read")
+        key = (direction, vault is not None, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+        known = self._cache.get(key)
+        if known is not None:
+            self._cache.move_to_end(key)
+            return known
+        try:
+            verdict = self._answer(text, vault) if direction == "assistant" else self._input(text, direction, vault)
+        except LimitError as error:
+            return self._unscanned(str(error))
+        if vault is None or (verdict.text is None and direction != "assistant"):
+            self._cache[key] = verdict
+            if len(self._cache) > _CACHE:
+                self._cache.popitem(last=False)
+        return verdict
+
+    def stream(self, vault: Vault | None = None, checks: Sequence[Check] = ()) -> StreamScanner:
+        """A scanner for one answer that streams. `checks` see windows of it: exfiltration by links, leakage of the system prompt."""
+        return StreamScanner(self._answers, vault, checks)
+
+    def answer(self, text: str, vault: Vault | None = None, checks: Sequence[Check] = ()) -> Verdict:
+        """The verdict about an answer that is there as a whole, with the same checks as a stream."""
+        if len(text) > self._settings.max_text:
+            return self._unscanned(f"{len(text)} characters; {self._settings.max_text} are read")
+        return self._answer(text, vault, checks)
+
+    def _answer(self, text: str, vault: Vault | None, checks: Sequence[Check] = ()) -> Verdict:
+        scanner = StreamScanner(self._answers, vault, checks, _WHOLE)
+        released = scanner.push(text) + scanner.finish()
+        verdict = scanner.verdict
+        if verdict.outcome is Outcome.BLOCK or released == text:
+            return verdict
+        outcome = Outcome.REDACT if verdict.outcome is Outcome.REDACT else verdict.outcome
+        return Verdict(outcome, verdict.score, verdict.detections, released, verdict.scanned)
+
+    def _unscanned(self, why: str) -> Verdict:
+        outcome = Outcome.BLOCK if self._settings.unscanned == "deny" else Outcome.ALLOW
+        return Verdict(outcome, 0.0, (Detection("content/unscanned", 0.0, (), why),), None, False)
+
+    def _input(self, text: str, direction: Direction, vault: Vault | None) -> Verdict:
+        view = normalise(text)
+        found = self._matchers[direction].find(view)
+        detections = [_detection(view, finding) for _, finding in found if finding.valid] if found else []
+        detections += view.hidden
+        detections += self._decoded(view, direction, 1, [_VIEWS, _VIEW_SIZE])
+        if self._personal is not None and direction != "system":
+            detections += self._personal(text)
+        if self._detector is not None and direction in ("user", "retrieved", "tool"):
+            detections += self._detector.detect(view.text, direction)
+        if vault is not None and "<" in text:
+            detections += [
+                Detection("redaction/forged-placeholder", 0.0, (Span(*match.span()),), "looks like a placeholder")
+                for match in PLACEHOLDER.finditer(text)
+            ]
+        if not detections:
+            return _CLEAN
+        return self._verdict(text, direction, detections, vault)
+
+    def _decoded(self, view: Normalised, direction: Direction, depth: int, left: list[int]) -> list[Detection]:
+        """What stands in encoded parts, at the place of the outermost encoding. `left`: views and characters that may still be read."""
+        result: list[Detection] = []
+        for part in views(view):
+            left[0] -= 1
+            left[1] -= len(part.text)
+            if min(left) < 0:
+                raise LimitError("more encoded parts than are read")
+            inner = normalise(part.text)
+            why = f"in {part.how} that reads `{printable(part.text)}`"
+            for _, finding in self._matchers[direction].find(inner):
+                if not finding.rule.id.startswith(("personal/", "secret/assignment")):
+                    shown = finding.rule.why if finding.rule.id.startswith("secret/") else f"{finding.rule.why} {why}"
+                    result.append(Detection(finding.rule.id, finding.rule.weight, (part.span,), shown))
+            if depth < DEPTH:
+                for detection in self._decoded(inner, direction, depth + 1, left):
+                    result.append(Detection(detection.detector, detection.score, (part.span,), detection.why))
+        return result
+
+    def _verdict(self, text: str, direction: Direction, detections: list[Detection], vault: Vault | None) -> Verdict:
+        score = self._combine(text, detections)
+        outcome = self._attack(score, direction)
+        for detection in detections:
+            other = self._outcome(detection, direction)
+            if _ORDER[other] > _ORDER[outcome]:
+                outcome = other
+        redacted = None
+        if outcome is Outcome.REDACT:
+            redacted = self._redacted(text, direction, detections, vault)
+        return Verdict(outcome, score, tuple(detections), redacted)
+
+    def _attack(self, score: float, direction: Direction) -> Outcome:
+        if direction == "system":
+            return Outcome.ALLOW
+        limits: Thresholds = self._settings.injection.get(direction, _DEFAULTS)
+        if score >= limits.block:
+            return Outcome.BLOCK
+        return Outcome.FLAG if score >= limits.flag else Outcome.ALLOW
+
+    def _outcome(self, detection: Detection, direction: str) -> Outcome:
+        family = detection.detector.partition("/")[0]
+        if family == "secret":
+            return _SETTING[self._settings.secrets]
+        if family == "personal":
+            return _SETTING[self._settings.personal] if direction != "assistant" else Outcome.ALLOW
+        return _FIXED.get(family, Outcome.ALLOW)
+
+    def _answer_outcome(self, name: str, score: float) -> Outcome:
+        if name.startswith("output/"):
+            return Outcome.BLOCK if score >= _DEFAULTS.block else Outcome.FLAG
+        return self._outcome(Detection(name, score), "assistant")
+
+    def _redacted(self, text: str, direction: str, detections: Sequence[Detection], vault: Vault | None) -> str:
+        pieces: list[tuple[int, int, str]] = []
+        for detection in detections:
+            if self._outcome(detection, direction) is Outcome.REDACT:
+                pieces += [
+                    (span.start, span.end, self._instead(text, detection, span, vault)) for span in detection.spans
+                ]
+        return replace(text, pieces)
+
+    def _instead(self, text: str, detection: Detection, span: Span, vault: Vault | None) -> str:
+        name = detection.detector
+        if vault is not None and name == "redaction/forged-placeholder":
+            return vault.hide("LITERAL", text[span.start : span.end])
+        if vault is not None and name.startswith(self._reversible):
+            return vault.hide(_labels().get(name) or _label(name), text[span.start : span.end])
+        return f"[redacted: {name}]"
+
+
+_CLEAN = Verdict(Outcome.ALLOW)
+_DEFAULTS = Thresholds()
+_SETTING: Mapping[str, Outcome] = {
+    "off": Outcome.ALLOW, "flag": Outcome.FLAG, "redact": Outcome.REDACT, "block": Outcome.BLOCK
+}  # fmt: skip
+_FIXED: Mapping[str, Outcome] = {
+    "canary": Outcome.BLOCK,
+    "topic": Outcome.BLOCK,
+    "leakage": Outcome.BLOCK,
+    "exfiltration": Outcome.REDACT,
+    "redaction": Outcome.REDACT,
+}
+
+
+@lru_cache(maxsize=1)
+def _labels() -> dict[str, str]:
+    return {rule.id: rule.label for rule in builtin() if rule.label}
+
+
+def _label(name: str) -> str:
+    letters = "".join(c for c in name.rpartition("/")[2].upper() if c.isascii() and c.isalnum())
+    return ("P" + letters)[:16] if not letters[:1].isalpha() else letters[:16].ljust(2, "X")
+
+
+def _detection(view: Normalised, finding: Finding) -> Detection:
+    return Detection(finding.rule.id, finding.rule.weight, (view.span(finding.start, finding.end),), finding.rule.why)
