@@ -34,7 +34,7 @@ def test_what_the_user_named_is_traced() -> None:
         f"Read my mail, then pay 40 EUR to {MINE[:4]} {MINE[4:8]} {MINE[8:12]} {MINE[12:16]} {MINE[16:20]} {MINE[20:]}."
     )
     influence = session.influence(ToolCall("2", "pay", {"iban": MINE, "amount": 40}))
-    assert (True, ()) == (influence.traced, influence.untraced)
+    assert (influence.traced, influence.untraced) == (True, ())
 
 
 def test_what_the_mail_named_is_not_traced() -> None:

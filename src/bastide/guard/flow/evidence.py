@@ -35,6 +35,8 @@ class Atom(NamedTuple):
 
     value: str
     """Folded."""
+    tokens: str
+    """The same as whole tokens."""
     key: str
     """The nearest key above it; '' in a plain list."""
     record: int
@@ -159,11 +161,14 @@ class _Taking:
         if not text:
             return
         if len(text) <= SHORT and text.count(" ") < FEW_WORDS:
-            self.atoms.append(Atom(fold(text).strip(), key.lower().strip("_"), record, integrity))
+            self._atom(text, key, record, integrity)
         elif integrity < self.level:
             self.prose.append(text)
         else:
-            self.atoms.append(Atom(fold(text).strip(), key.lower().strip("_"), record, integrity))
+            self._atom(text, key, record, integrity)
+
+    def _atom(self, text: str, key: str, record: int, integrity: int) -> None:
+        self.atoms.append(Atom(fold(text).strip(), tokens(text), key.lower().strip("_"), record, integrity))
 
 
 def structure(text: str) -> Any:
@@ -176,7 +181,7 @@ def structure(text: str) -> Any:
             return _container(msgspec.json.decode(text))
         except (msgspec.DecodeError, RecursionError, UnicodeError):
             return _literal(text) if start != '"' else None
-    if _YAML_START.match(text) and "\n" in text.strip() or text.startswith("- "):
+    if (_YAML_START.match(text) and "\n" in text.strip()) or text.startswith("- "):
         try:
             return _container(_built(yaml.parse(text, Loader=_Loader)))
         except (yaml.YAMLError, ValueError, TypeError):

@@ -67,19 +67,12 @@ _GROUPS: dict[str, tuple[str, str]] = {
         "ausführ start stopp exécut lanc ejecut inici esegu avvi",
     ),
 }  # fmt: skip
-_MORE = {
-    "trade": "pay",
-    "move": "change",
-    "modify": "change",
-    "append": "create",
-    "write": "create",
-    "schedule": "create",
-    "post": "send",
-}
-_PAY_NOUNS = frozenset("money payment payments transaction refund invoice bill funds transfer".split())
+_PAY_NOUNS = frozenset(
+    ["money", "payment", "payments", "transaction", "refund", "invoice", "bill", "funds", "transfer"]
+)
 _ENDING = r"(?:s|es|d|ed|ing|n|en|r|er|ion|ions|ation|ations|ment|ments|ning|ting|ted|ned|ly)?"
 _GENERIC = frozenset(
-    "user users data info information item items file files with from into list this that your document set get".split()
+    ["user", "users", "data", "info", "information", "item", "items", "file", "files", "with", "from", "into", "list", "this", "that", "your", "document", "set", "get"]
 )
 
 

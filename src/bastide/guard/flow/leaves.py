@@ -59,12 +59,31 @@ IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}(?:[:/?#]\S*)?", re.IGNORECASE)
 _DIGITS = re.compile(r"\+?[\d ()/-]{8,24}")
 
-_ADDRESS = "to cc bcc email mail recipient recipients iban account url uri link href webhook endpoint host domain phone number_to address_to payee beneficiary destination server"
-_CONTENT = "body content text message subject title description note notes comment comments summary reason html markdown query question prompt caption memo details location remark headline instructions html_body data payload value_text code script sql command"
-_AMOUNT = "amount price total sum cost fee budget balance quantity qty money payment salary limit_amount value donation tip rate"
-_WHEN = "date time day start end when deadline due datetime timestamp until from_date to_date month year at begin expires checkin checkout"
-_FREE = "page offset limit cursor per_page page_size max_results n top_k sort order_by format language locale timezone tz verbose dry_run request_id idempotency_key"
-_FLAG = "type mode kind status priority permission permissions recurring visibility role unit currency enabled all_day access importance"
+_ADDRESS = (
+    "to cc bcc email mail recipient recipients iban account url uri link href webhook endpoint host domain phone "
+    "number_to address_to payee beneficiary destination server"
+)
+_CONTENT = (
+    "body content text message subject title description note notes comment comments summary reason html markdown "
+    "query question prompt caption memo details location remark headline instructions html_body data payload "
+    "value_text code script sql command"
+)
+_AMOUNT = (
+    "amount price total sum cost fee budget balance quantity qty money payment salary limit_amount value donation "
+    "tip rate"
+)
+_WHEN = (
+    "date time day start end when deadline due datetime timestamp until from_date to_date month year at begin "
+    "expires checkin checkout"
+)
+_FREE = (
+    "page offset limit cursor per_page page_size max_results n top_k sort order_by format language locale timezone "
+    "tz verbose dry_run request_id idempotency_key"
+)
+_FLAG = (
+    "type mode kind status priority permission permissions recurring visibility role unit currency enabled all_day "
+    "access importance"
+)
 _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
     (Kind.FREE, frozenset(_FREE.split())),
     (Kind.CONTENT, frozenset(_CONTENT.split())),
@@ -134,9 +153,9 @@ def judge(name: str, value: Any) -> Kind:
     by_name = _by_name(name.lower(), parts)
     if isinstance(value, int | float) or number(text) is not None:
         return _of_number(by_name, parts)
-    if days(text) or (times(text) and len(text) < 12):
-        if len(text) <= 40 and by_name not in (Kind.CONTENT, Kind.FREE):
-            return Kind.WHEN
+    dated = days(text) or (times(text) and len(text) < 12)
+    if dated and len(text) <= 40 and by_name not in (Kind.CONTENT, Kind.FREE):
+        return Kind.WHEN
     if by_name == Kind.FLAG and (len(text) > 24 or " " in text):
         return Kind.WHICH
     if by_name in (Kind.FLAG, Kind.CONTENT, Kind.FREE):

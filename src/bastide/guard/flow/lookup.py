@@ -16,7 +16,7 @@ from bastide.guard.flow.words import Day, compact, days, fold, number, same_day,
 _TINY = 3
 _NUMBERED = "id ids no nr num number numero # nummer"
 _GENERIC = frozenset(
-    "about after before email emails event events file files first meeting message money other please their there these thing update user users which would".split()
+    ["about", "after", "before", "email", "emails", "event", "events", "file", "files", "first", "meeting", "message", "money", "other", "please", "their", "there", "these", "thing", "update", "user", "users", "which", "would"]
 )
 _NEAR = 240
 MAX_TERMS = 200
@@ -79,12 +79,11 @@ class Lookup:
 
     def atoms_of(self, leaf: Leaf) -> Iterator[tuple[Said, Atom]]:
         """The fields of results that have exactly this value."""
-        sought, amount = tokens(leaf.value), number(leaf.value)
+        sought = tokens(leaf.value)
+        amount = number(leaf.value) if leaf.kind == Kind.AMOUNT else None
         for said in self.all:
             for atom in said.atoms:
-                if atom.value == leaf.value or tokens(atom.value) == sought:
-                    yield said, atom
-                elif amount is not None and leaf.kind == Kind.AMOUNT and number(atom.value) == amount:
+                if atom.tokens == sought or (amount is not None and number(atom.value) == amount):
                     yield said, atom
 
     def in_prose(self, leaf: Leaf) -> frozenset[str]:
@@ -114,9 +113,10 @@ class Lookup:
         """How surely the user named a record by one of its other fields: 2 by a whole field, 1 by a word of one, 0 not."""
         return max((n for a, n in self._named_atoms(said) if a.record == record and a.value != besides), default=0)
 
-    def names_any(self, said: Said) -> bool:
-        """Whether the user named any record of a result by a whole field."""
-        return any(n == 2 for _, n in self._named_atoms(said))
+    def names_another(self, said: Said, key: str) -> bool:
+        """Whether the user named, by a whole field, a record of a result that has such a key too."""
+        named = {a.record for a, n in self._named_atoms(said) if n == 2}
+        return bool(named) and any(a.key == key and a.record in named for a in said.atoms)
 
     def _named_atoms(self, said: Said) -> list[tuple[Atom, int]]:
         if (known := self._named.get(id(said))) is None:

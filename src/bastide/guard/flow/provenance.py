@@ -9,8 +9,8 @@ A value that decides something is *traced* when it comes from one of these, trie
 4. it is *selected*: a short field of a structured result, in a record that the user named (by another field of it), or, where the user left
    the choice open, in any record. Never an account number or a web address; an e-mail address only in a record named by a whole field;
 5. it is *derived*: an amount computed from a number of the user's and one known amount; the end of a time that began with a traced one;
-6. it is *delegated*: the user named a source (its address, file or search words) and another value of the call, and the source says both
-   next to each other. Never an account number, a web address or an amount.
+6. it is *delegated*: an e-mail address or a day, from a source that the user named (by its address, file or search words) and that speaks
+   of another value of the call, which the user named too.
 
 For 2 to 6 no untrusted prose may spell the value (6: no other than that source's), and for 4 to 6 the user must have asked for such an
 action (`intent`): an attacker has to spell out what he wants, and wants what the user didn't ask for. What the user named never needs
@@ -68,6 +68,9 @@ def influence(
         untraced = _made_up(every, lookup, session) if meaning.outbound else ()
     else:
         untraced = _Trace(call, meaning, lookup, constants).run(every)
+    if untraced:
+        # A value may stand in trusted text by luck; what may have chosen it is the whole session.
+        label = Label(session.integrity, label.confidentiality, label.sources | session.sources)
     return Influence(label, not untraced, untraced)
 
 
@@ -182,11 +185,12 @@ class _Trace:
             if spelled:
                 if named == 2 and (known or leaf.kind == Kind.WHICH) and not money:
                     return True
-            elif known or (leaf.kind == Kind.WHICH and not money and (named == 2 or not lookup.names_any(said))):
-                return True
-            elif leaf.kind == Kind.AMOUNT and named:
-                return True
-            elif is_email(leaf.value) and named == 2:
+            elif (
+                known
+                or (leaf.kind == Kind.WHICH and not money and (named == 2 or not lookup.names_another(said, atom.key)))
+                or (leaf.kind == Kind.AMOUNT and named)
+                or (is_email(leaf.value) and named == 2)
+            ):
                 return True
         return False
 
@@ -233,7 +237,7 @@ class _Trace:
 
     def _delegated(self, leaf: Leaf, anchors: list[Leaf], titles: list[Leaf]) -> bool:
         """Whether the user named a source and something else of this call, and the source says this value beside it."""
-        if leaf.kind == Kind.AMOUNT or is_money(leaf.value) or (leaf.kind == Kind.ADDRESS and not is_email(leaf.value)):
+        if leaf.kind != Kind.WHEN and not is_email(leaf.value):
             return False
         for said in self.lookup.untrusted:
             if not self.lookup.designated(said):

@@ -17,7 +17,9 @@ from msgspec import Struct
 
 from bastide.guard.events import Opaque, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.evidence import Said
+from bastide.guard.flow.exfiltration import hosts_in
 from bastide.guard.flow.launder import Seen
+from bastide.guard.flow.leaves import Kind, Leaf
 from bastide.guard.flow.lookup import Lookup
 from bastide.guard.flow.provenance import influence
 from bastide.guard.flow.tools import constants_of
@@ -243,10 +245,23 @@ class Session:
 
     def influence(self, call: ToolCall) -> Influence:
         """What may have shaped a call that the model proposes now."""
+        constants = self._constants.get(call.name, frozenset())
+        return influence(call, self.meaning(call.name), self._lookups(), self.label, constants)
+
+    def _lookups(self) -> Lookup:
         if self._lookup is None:
             self._lookup = Lookup([] if self.overfull else self._said, self.required)
-        constants = self._constants.get(call.name, frozenset())
-        return influence(call, self.meaning(call.name), self._lookup, self.label, constants)
+        return self._lookup
+
+    def says(self, url: str) -> bool:
+        """Whether trusted text has this web address; for `exfiltration.scan_links`."""
+        lookup = self._lookups()
+        leaf = Leaf("", "url", url, Kind.ADDRESS, False)
+        return lookup.in_instructions(leaf) or lookup.in_trusted(leaf)
+
+    def hosts(self) -> frozenset[str]:
+        """Hosts that the user's messages and the system prompt name."""
+        return hosts_in(s.text for s in self._lookups().instructed)
 
     # Sub-agents, and keeping
 

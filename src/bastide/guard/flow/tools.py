@@ -14,17 +14,18 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+import re2  # type: ignore[import-untyped]
 
 from bastide.guard.events import Tool
 from bastide.guard.model import Detection
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 _ALIKE = str.maketrans("0135$@|", "oiessal")
-_OTHER_TOOLS = re.compile(
-    r"\b(?:before|after|instead of|when(?:ever)?|prior to)\b[^.\n]{0,60}\b(?:using|calling|invoking|running|use|call)\b[^.\n]{0,60}\b(?:tools?|functions?|other)\b"
+_OTHER_TOOLS = re2.compile(
+    r"(?i)\b(?:before|after|instead of|when(?:ever)?|prior to)\b[^.\n]{0,60}\b(?:using|calling|invoking|running|use|call)\b[^.\n]{0,60}"
+    r"\b(?:tools?|functions?|other)\b"
     r"|\b(?:do not|don't|never|stop)\b[^.\n]{0,20}\b(?:use|call|using|calling)\b[^.\n]{0,40}\b(?:tools?|functions?)\b"
-    r"|\b(?:always|must|first)\b[^.\n]{0,30}\b(?:use|call|read|send)\b[^.\n]{0,60}\b(?:before|after|instead)\b",
-    re.IGNORECASE,
+    r"|\b(?:always|must|first)\b[^.\n]{0,30}\b(?:use|call|read|send)\b[^.\n]{0,60}\b(?:before|after|instead)\b"
 )
 MAX_TOOLS, MAX_CONSTANTS, MAX_NODES = 2000, 2000, 20_000
 
@@ -77,7 +78,7 @@ def _from(tool: Tool) -> str:
 
 
 def _speaks_of_others(tool: Tool, tools: Sequence[Tool]) -> str:
-    text = tool.description[:20_000]
+    text = tool.description[:20_000].encode("utf-8", "replace").decode()
     words = set(re.findall(r"[\w.-]+", text))
     for other in tools:
         foreign = other.server != tool.server and other.name != tool.name
@@ -95,7 +96,7 @@ def skeleton(name: str) -> str:
     return re.sub(r"[\W_]+", "", plain).translate(_ALIKE).replace("rn", "m").replace("l", "i")
 
 
-_CONFUSABLE = dict(zip("аеорсухіјѕԁһԛԝɡοαενιτυρκ", "aeopcyxijsdhqwgoaevitupk", strict=True))  # noqa: RUF001
+_CONFUSABLE = dict(zip("аеорсухіјѕԁһԛԝɡοαενιτυρκ", "aeopcyxijsdhqwgoaevitupk", strict=True))
 
 
 def constants_of(schema: Any) -> frozenset[str]:

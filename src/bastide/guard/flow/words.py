@@ -17,6 +17,8 @@ _INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range
 _QUOTES = {ord(a): b for a, b in zip("“”„«»‘’‚`´–—‑−", "\"\"\"\"\"'''''----", strict=True)}  # noqa: RUF001
 _SPLIT = re.compile(r"[\s,;\"'()\[\]{}<>|*]+")
 _WORD = re.compile(r"\w+")
+_NO_SPACE = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z']*\s)")
+"""A full stop after which somebody forgot the space: `at www.example.org.They wrote`."""
 _ENDS = ".:!?=#&_~/\\"
 
 
@@ -29,7 +31,7 @@ def fold(text: str) -> str:
 
 def tokens(text: str) -> str:
     """Whole tokens, a space around each: `" pay bob@x.org 12.50 "`. Of a folded or raw text."""
-    found = (t.strip(_ENDS).removeprefix("mailto:") for t in _SPLIT.split(fold(text)))
+    found = (t.strip(_ENDS).removeprefix("mailto:") for t in _SPLIT.split(fold(_NO_SPACE.sub(". ", text))))
     return f" {' '.join(t for t in found if t)} "
 
 
