@@ -94,6 +94,7 @@ def test_both_the_agent_and_the_user_have_to_have_the_right(caller: Caller, said
         (Action.INVOKE_TOOL, "get_ordr", "get_ordr", ANNA, "did you mean `get_order`?"),
         (Action.INVOKE_TOOL, "mail-out", "", ANNA, "draw `- assistant -> mail-out: {verb: invoke}`"),
         (Action.INVOKE_TOOL, "kb", "", ANNA, "no flow"),
+        (Action.INVOKE_TOOL, "web", "", ANNA, "no flow"),
         (Action.EMBED, "llm", "", ANNA, "no flow"),
         (Action.RETRIEVE, "kb", "search_articles", replace(ANNA, tenant=""), "filtered by tenant"),
         (Action.INVOKE_TOOL, "get-order", "", replace(ANNA, clearance=1), "may see internal data at most"),

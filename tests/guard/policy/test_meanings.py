@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from bastide.errors import Location, SettingsError
-from bastide.guard.model import CLASSES, Action, Meaning, SideEffect
+from bastide.guard.model import CLASSES, Action, Caller, Meaning, Question, SideEffect
 from bastide.guard.policy.labels import TOP, lattice
 from bastide.guard.policy.meanings import compile_meanings, spellings
 from bastide.guard.policy.routes import Kinds, actors_of, routes
@@ -16,6 +16,7 @@ from bastide.plan.vocabulary import TRUST_LEVELS
 from bastide.threats.graph import build_graph
 from bastide.threats.labels import propagate
 from bastide.threats.predicates import Index
+from tests.guard.policy import build
 from tests.guard.policy.build import NAMES, example, example_settings, settings, small, vocabulary
 
 SUPPORT = "support-agent/bastide.yaml"
@@ -57,6 +58,22 @@ def test_dashes_and_underscores_are_the_same() -> None:
     """`get-order` in the plan is `get_order` on the wire."""
     assert spellings("get-order") == ("get-order", "get_order")
     assert meanings(small("- agent -> a-b: {verb: invoke}", "a-b: {kind: ai.tool}"))["a_b"].component == "a-b"
+
+
+def test_a_name_as_it_is_written_goes_before_the_other_spelling() -> None:
+    """`a-b` and `a_b` may be two tools; and a tool may be called like another component."""
+    plan = small(
+        "- agent -> tool: {verb: invoke}\n- agent -> other: {verb: invoke}", "other: {kind: ai.tool, side-effect: read}"
+    )
+    one, two = (ToolMeaning(n, component="tool", side_effect=e) for n, e in (("a-b", "read"), ("a_b", "irreversible")))
+    for pair in ((one, two), (two, one)):
+        found = meanings(plan, *pair)
+        assert (found["a-b"].side_effect, found["a_b"].side_effect) == (SideEffect.READ, SideEffect.IRREVERSIBLE)
+    wire = build.policy(plan, settings(ToolMeaning("other", component="tool")))
+    by_name, by_component = (Question(Caller("agent"), Action.INVOKE_TOOL, r, "other") for r in ("tool", "other"))
+    assert wire.meaning(by_name) == wire.compiled.meanings["other"]
+    assert (m := wire.meaning(by_component)) is not None
+    assert (m.component, m.side_effect) == ("other", SideEffect.READ)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -108,7 +108,9 @@ def test_policies_about_people(tmp_path: Path) -> None:
     )
     assert ask(found).effect == Effect.DENY
     assert ask(found, Caller("agent", user="bert", actor="person")).effect == Effect.ALLOW
-    assert ask(found, Caller("agent", user="otto")).effect == Effect.ALLOW
+    otto = ask(found, Caller("agent", user="otto"))
+    assert otto.effect == Effect.ALLOW
+    assert "for this user beyond the plan, by your own policy `own:own.cedar:2`" in otto.reason
     assert ask(found, Caller("web", user="otto")).effect == Effect.DENY
 
 

@@ -27,7 +27,7 @@ import msgspec
 from bastide.errors import Location
 from bastide.guard.model import Action, Meaning
 from bastide.guard.policy.cedar import ACTING, EVERY, CedarPolicy, entity, literal, policy_text, schema_text
-from bastide.guard.policy.meanings import compile_meanings
+from bastide.guard.policy.meanings import resolve
 from bastide.guard.policy.own import OwnPolicies, read_own
 from bastide.guard.policy.routes import AGENTS, MODELS, Kinds, Route, actors_of, routes
 from bastide.guard.settings import Settings
@@ -43,6 +43,9 @@ class Compiled:
     schema: str
     policies: tuple[CedarPolicy, ...]
     meanings: Mapping[str, Meaning]
+    """By name on the wire, components' ids included."""
+    components: Mapping[str, Meaning]
+    """By component alone."""
     routes: tuple[Route, ...]
     types: Mapping[str, str]
     """Component -> its Cedar type as a resource."""
@@ -66,7 +69,7 @@ def compile_plan(plan: Plan, vocabulary: Vocabulary, settings: Settings) -> Comp
 
     Raises `SettingsError` when the settings name what the plan doesn't have, or a policy of the user's own is wrong.
     """
-    meanings = compile_meanings(plan, vocabulary, settings)
+    meanings, components = resolve(plan, vocabulary, settings)
     kinds = Kinds(plan, vocabulary)
     types = {c.id: resource_type(kinds, c) for c in plan.components.values() if not kinds.is_a(c, "actor")}
     ways = routes(plan, vocabulary)
@@ -90,7 +93,7 @@ def compile_plan(plan: Plan, vocabulary: Vocabulary, settings: Settings) -> Comp
     ):
         digest.update(part.encode() + b"\0")
     version = "sha256:" + digest.hexdigest()
-    return Compiled(plan, schema, policies, meanings, ways, types, actors, own.arguments, required, version)
+    return Compiled(plan, schema, policies, meanings, components, ways, types, actors, own.arguments, required, version)
 
 
 def resource_type(kinds: Kinds, component: Component) -> str:

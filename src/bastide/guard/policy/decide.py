@@ -79,11 +79,10 @@ class CompiledPolicy:
 
     def meaning(self, question: Question) -> Meaning | None:
         """What the question is about: what its name on the wire means, or else its component; None when neither is known."""
-        found = self.compiled.meanings
-        named = found.get(question.tool)
+        named = self.compiled.meanings.get(question.tool)
         if named is not None and named.component == question.resource:
             return named
-        return found.get(question.resource)
+        return self.compiled.components.get(question.resource)
 
     def evaluate(self, question: Question, meaning: Meaning) -> Outcome:
         """One round of evaluations. Raises whatever Cedar raises; `decide` doesn't."""

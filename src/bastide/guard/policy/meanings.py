@@ -45,25 +45,30 @@ def compile_meanings(plan: Plan, vocabulary: Vocabulary, settings: Settings) -> 
     Every component that a flow lets somebody use is there, and every one that the settings name. Patterns of model names (`gpt-*`) are keys
     as they are written. Raises `SettingsError` when the settings name what the plan doesn't have.
     """
+    return resolve(plan, vocabulary, settings)[0]
+
+
+def resolve(
+    plan: Plan, vocabulary: Vocabulary, settings: Settings
+) -> tuple[Mapping[str, Meaning], Mapping[str, Meaning]]:
+    """By name on the wire as `compile_meanings`, and by component alone, for a name that is both a tool's and another component's."""
     facts = _Facts(plan, vocabulary)
-    found: dict[str, Meaning] = {}
     named = _Named(plan, facts.kinds)
-    used = dict.fromkeys((*(r.resource for r in facts.routes), *(s.component for s in settings.mcp)))
     tools = [(t, named.tool(t)) for t in settings.tools]
     models = [(m, named.model(m)) for m in settings.models]
     servers = [named.server(s) for s in settings.mcp]
     named.finish()
-    for id in (*used, *(c.id for _, c in models if c), *(c.id for c in servers if c)):
-        for name in spellings(id):
-            found[name] = facts.meaning(plan.components[id], ToolMeaning(name))
+    used = dict.fromkeys(r.resource for r in facts.routes)
+    used.update((c.id, None) for c in (*(c for _, c in tools), *(c for _, c in models), *servers) if c)
+    components = {id: facts.meaning(plan.components[id], ToolMeaning(id)) for id in used}
+    said = [*components.items()]
     for route, component in models:
-        for name in route.names if component else ():
-            found[name] = facts.meaning(plan.components[route.component], ToolMeaning(name))
-    for tool, component in tools:
-        if component is not None:
-            for name in spellings(tool.name):
-                found[name] = facts.meaning(component, tool)
-    return found
+        said += [(n, facts.meaning(component, ToolMeaning(n))) for n in route.names if component is not None]
+    said += [(t.name, facts.meaning(component, t)) for t, component in tools if component is not None]
+    # A name as it is written goes before another's with `-` and `_` exchanged.
+    found = {spelling: meaning for name, meaning in said for spelling in spellings(name)}
+    found.update(said)
+    return found, components
 
 
 def spellings(name: str) -> tuple[str, ...]:

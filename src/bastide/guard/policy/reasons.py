@@ -21,7 +21,7 @@ _DRAWN = {
     Action.INVOKE_TOOL: "invoke",
     Action.LIST_TOOLS: "invoke",
 }
-_NAMES = 5
+_NAMES, _LONG = 5, 100
 
 
 class Reasons:
@@ -32,8 +32,10 @@ class Reasons:
         self._policies = {p.id: p for p in compiled.policies}
 
     def unknown(self, question: Question) -> str:
-        """The plan has no such tool, model or store."""
-        name = question.tool or question.resource
+        """The plan has no such tool, model or store, or nobody may use it."""
+        if question.resource in self._compiled.types:
+            return self._no_flow(question)
+        name = (question.tool or question.resource)[:_LONG]
         hint = did_you_mean(name, self._compiled.meanings)
         what = f"`{name}` is denied: neither the plan nor the settings know it"
         return (
@@ -46,10 +48,13 @@ class Reasons:
         """A flow permits it, or only a policy of the user's own does."""
         permits = [self._policies[i] for i in ids if i in self._policies and self._policies[i].permits]
         flows = [p for p in permits if p.flow]
-        if flows and question.approved:
-            return f"permitted by {_flow(flows[0])}, and a person has agreed"
         if flows:
-            return f"permitted by {_flow(flows[0])}"
+            agreed = ", and a person has agreed" if question.approved else ""
+            people = any(p.id.startswith("user:") for p in permits)
+            beyond = (
+                "" if people or not question.caller.user else f"; for this user beyond the plan, by {_several(permits)}"
+            )
+            return f"permitted by {_flow(flows[0])}{agreed}{beyond}"
         return f"permitted beyond the plan, by {_several(permits)}: no flow of the plan lets {self._who_what(question)}"
 
     def approval(self, question: Question, meaning: Meaning, ids: Sequence[str]) -> str:
@@ -129,7 +134,8 @@ class Reasons:
         )
 
     def _clearance(self, question: Question, meaning: Meaning) -> str:
-        flow = next((r.flows[-1] for r in self._compiled.routes if r.resource == meaning.component), None)
+        ways = [r for r in self._compiled.routes if r.resource == meaning.component]
+        flow = next((r.flows[-1] for r in sorted(ways, key=lambda r: r.agent != question.caller.agent)), None)
         drawn = f" by the flow `{flow.id}`{_at(flow.location)}" if flow is not None else ""
         return (
             f"it would send {question.label.class_} data{_from(question)} to `{meaning.component}`, outside, which gets "
@@ -144,7 +150,8 @@ class Reasons:
         )
 
     def _terms(self, policy: CedarPolicy) -> str:
-        found = [r for r in self._compiled.routes if r.id in policy.id]
+        ids = policy.id.partition(":")[2].split(" | ")
+        found = [r for r in self._compiled.routes if r.id in ids]
         said = [
             " and ".join(
                 ["a person's agreement"] * r.approval + [f"the scopes {', '.join(sorted(r.scopes))}"] * bool(r.scopes)
@@ -161,7 +168,7 @@ class Reasons:
 
 
 def _asked(question: Question) -> str:
-    name = f"`{question.tool or question.resource}`"
+    name = f"`{(question.tool or question.resource)[:_LONG]}`"
     if question.tool and question.tool.replace("_", "-") != question.resource.replace("_", "-"):
         name += f" (`{question.resource}`)"
     return f"{_VERBS[question.action]} {name}"
