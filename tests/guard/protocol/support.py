@@ -20,7 +20,7 @@ SECRET = "hunter2"
 class Guard:
     """Allows everything, at once."""
 
-    def __init__(self, refuse: Mapping[str, str] | None = None, opaque: bool = True) -> None:
+    def __init__(self, refuse: Mapping[str, str | dict[str, Any]] | None = None, opaque: bool = True) -> None:
         self.refuse = refuse or {}
         self.allow_opaque = opaque
         self.calls: list[ToolCall] = []
@@ -37,7 +37,7 @@ class Guard:
         self.ended.append(channel)
         return ""
 
-    def call(self, call: ToolCall) -> str | None:
+    def call(self, call: ToolCall) -> str | dict[str, Any] | None:
         self.calls.append(call)
         return self.refuse.get(call.name)
 

@@ -116,7 +116,7 @@ AT = ("messages", 0, "content", 0)
         ),
         (
             {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"title": "t"}]},
-            (ToolResult("s", (Opaque("web_search_tool_result", False, AT), Text("t", (*AT, "content", 0, "title"))), path=AT),),
+            (Opaque("web_search_tool_result", False, AT), ToolResult("s", (Text("t", (*AT, "content", 0, "title")),), path=AT)),
         ),
     ],
 )  # fmt: skip

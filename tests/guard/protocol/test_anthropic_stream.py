@@ -178,3 +178,11 @@ def test_a_stream_that_ends_badly_is_never_a_success(
         final(server, anthropic, out)
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["error"]["code"] == code
+
+
+def test_a_call_may_be_made_with_the_guards_arguments(server: Server, anthropic: Anthropic) -> None:
+    """A tenant filter that the guard writes into the arguments is what the client runs."""
+    out = filtered(codec, Guard(refuse={"pay": {"to": "y"}}), CALLS)
+    found = final(server, anthropic, out)
+    assert [item.input for item in found.content if item.type == "tool_use"] == [{"id": 1}, {"to": "y"}, {}]
+    assert b'\\"x\\"' not in out

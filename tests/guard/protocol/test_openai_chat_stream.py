@@ -174,3 +174,11 @@ def test_reasoning_is_a_channel_of_its_own() -> None:
     stream = stream_of(chunk({"reasoning_content": "hm"}), chunk({"content": "a"}), chunk({}, "stop"), done=True)
     filtered(codec, guard, stream)
     assert (guard.texts, guard.ended) == ({"reasoning:0": "hm", "text:0": "a"}, ["text:0", "reasoning:0"])
+
+
+def test_a_call_may_be_made_with_the_guards_arguments(server: Server, openai: OpenAI) -> None:
+    """A tenant filter that the guard writes into the arguments is what the client runs."""
+    out = filtered(codec, Guard(refuse={"pay": {"to": "y"}}), CALLS)
+    found = final(server, openai, out).choices[0]
+    assert [item.function.arguments for item in found.message.tool_calls] == ['{"id": 1}', '{"to":"y"}', "{}"]
+    assert b'\\"x\\"' not in out

@@ -124,7 +124,7 @@ AT = ("input", 0)
         ),
         (
             {"type": "mcp_call", "id": "x", "name": "f", "arguments": "{}", "output": "o", "server_label": "l"},
-            (ToolResult("", (Opaque("mcp_call", False, AT), Text("{}", (*AT, "arguments")), Text("o", (*AT, "output"))), "mcp_call", path=AT),),
+            (Opaque("mcp_call", False, AT), ToolResult("", (Text("{}", (*AT, "arguments")), Text("o", (*AT, "output"))), "mcp_call", path=AT)),
         ),
         ({**said("a"), "aside": 1}, (Text("a", (*AT, "content", 0, "text")), Opaque("item.aside", False, (*AT, "aside")))),
         (

@@ -245,3 +245,15 @@ def test_other_ends_are_ends_too(end: str) -> None:
     out = filter_.feed(whole(text(0, said("a"), "a"), items=[said("a")], end=end)) + filter_.finish()
     assert filter_.finished
     assert payloads(out)[-1]["type"] == f"response.{end}"
+
+
+def test_a_call_may_be_made_with_the_guards_arguments(server: Server, openai: OpenAI) -> None:
+    """A tenant filter that the guard writes into the arguments is what the client runs."""
+    out = filtered(codec, Guard(refuse={"pay": {"to": "y"}}), CALLS)
+    found = final(server, openai, out)
+    assert [item.arguments for item in found.output if item.type == "function_call"] == [
+        '{"id": 1}',
+        '{"to":"y"}',
+        "{}",
+    ]
+    assert b'\\"x\\"' not in out

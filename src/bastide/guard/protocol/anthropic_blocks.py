@@ -48,8 +48,9 @@ class Blocks:
             yield self._result(block, path)
         elif kind in _SERVER_RESULTS:
             id_ = self._string(block, "tool_use_id", path)
+            yield Opaque(kind, False, path)
             texts = wire.leaves(block.get("content"), (*path, "content"))
-            yield ToolResult(id_, (Opaque(kind, False, path), *texts), self._names.get(id_, ""), path=path)
+            yield ToolResult(id_, tuple(texts), self._names.get(id_, ""), path=path)
         elif kind in ("document", "search_result"):
             # Somebody else may have written it, so it counts as what a tool of this name answered, not as the speaker's words.
             yield ToolResult("", tuple(self._plain(block, kind, path)), kind, path=path)

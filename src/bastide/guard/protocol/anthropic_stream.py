@@ -14,7 +14,7 @@ from bastide.guard.events import ToolCall, Usage
 from bastide.guard.protocol import wire
 from bastide.guard.protocol.anthropic_blocks import BLOCK
 from bastide.guard.protocol.interface import StreamGuard
-from bastide.guard.protocol.stream import MAX_HELD, Filter, index
+from bastide.guard.protocol.stream import MAX_HELD, Filter, arguments_text, index
 
 MESSAGE = wire.words(
     "id type role model content stop_reason stop_sequence stop_details usage container context_management diagnostics"
@@ -235,14 +235,16 @@ class MessageFilter(Filter):
             raise UpstreamError("the model's stream states the arguments of a call twice")
         found = initial or wire.arguments(raw, strict=True)
         self._calls += 1
-        note = self._guard.call(ToolCall(id_, name, found, raw or wire.encode(initial).decode()))
-        if note is not None:
+        decision = self._guard.call(ToolCall(id_, name, found, raw or wire.encode(initial).decode()))
+        if isinstance(decision, str):
             self._refused += 1
-            start, delta = {"type": "text", "text": "", "citations": None}, {"type": "text_delta", "text": note}
+            start, delta = {"type": "text", "text": "", "citations": None}, {"type": "text_delta", "text": decision}
         else:
+            if decision is not None:
+                start, raw = {**start, "input": {}}, arguments_text(decision, free=False)
             delta = {"type": "input_json_delta", "partial_json": raw}
         self._emit({"type": "content_block_start", "index": number, "content_block": start})
-        if note is not None or block.held:
+        if decision is not None or block.held:
             self._piece(number, delta)
 
     def _message_delta(self, event: dict[str, Any]) -> None:

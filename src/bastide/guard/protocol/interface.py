@@ -16,6 +16,10 @@ Answer = tuple[int, dict[str, str], dict[str, Any]]
 """Status, headers and document of an HTTP answer."""
 
 
+Decision = str | dict[str, Any] | None
+"""About a call: None, it may be made; a dict, it may be made with these arguments; a string, the client gets this explanation instead."""
+
+
 class StreamGuard(Protocol):
     """Judges a streamed reply piece by piece. Whatever it raises of the GuardError family ends the stream with an error event.
 
@@ -31,8 +35,8 @@ class StreamGuard(Protocol):
         """The rest of the channel, edited."""
         ...
 
-    def call(self, call: ToolCall) -> str | None:
-        """None: the call may be made; else the explanation that the client gets in its place."""
+    def call(self, call: ToolCall) -> Decision:
+        """Asked once for each call, when it is complete."""
         ...
 
     def opaque(self, type: str, known: bool) -> bool:

@@ -15,7 +15,7 @@ from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.openai_chat_reply import FIELDS, finish_reason, legacy_id, usage
 from bastide.guard.protocol.openai_common import error_object
-from bastide.guard.protocol.stream import MAX_HELD, MAX_OPEN, Filter, index
+from bastide.guard.protocol.stream import MAX_HELD, MAX_OPEN, Filter, arguments_text, index
 
 _CHANNELS = {"content": "text", "refusal": "refusal", "reasoning_content": "reasoning", "reasoning": "reasoning_"}
 _CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "content_filter_results"})
@@ -185,24 +185,25 @@ class ChatFilter(Filter):
         for _, call in sorted(state.calls.items()):
             if not call.id or not call.name:
                 raise UpstreamError("the model's stream has a tool call without an id or a name")
-            raw = "".join(call.arguments)
-            custom = call.type == "custom"
-            found = {"input": raw} if custom else wire.arguments(raw, strict=True)
-            if (note := self._guard.call(ToolCall(call.id, call.name, found, raw))) is not None:
-                refused.append(note)
-                continue
-            body = {"name": call.name, "input" if custom else "arguments": raw}
-            head = {"index": len(allowed), "id": call.id, "type": call.type}
-            allowed.append({**head, call.type: body, **call.extra})
+            if (raw := self._decide(call, call.id, refused)) is not None:
+                body = {"name": call.name, "input" if call.type == "custom" else "arguments": raw}
+                head = {"index": len(allowed), "id": call.id, "type": call.type}
+                allowed.append({**head, call.type: body, **call.extra})
         legacy = None
-        if (old := state.legacy) is not None:
-            raw = "".join(old.arguments)
-            note = self._guard.call(ToolCall(legacy_id(number), old.name, wire.arguments(raw, strict=True), raw))
-            if note is not None:
-                refused.append(note)
-            else:
-                legacy = {"name": old.name, "arguments": raw}
+        if (old := state.legacy) is not None and (raw := self._decide(old, legacy_id(number), refused)) is not None:
+            legacy = {"name": old.name, "arguments": raw}
         return refused, allowed, legacy
+
+    def _decide(self, call: _Call, id_: str, refused: list[str]) -> str | None:
+        """The arguments with which the call may be made; None, with the explanation in `refused`, when it may not."""
+        raw = "".join(call.arguments)
+        custom = call.type == "custom"
+        found = {"input": raw} if custom else wire.arguments(raw, strict=True)
+        decision = self._guard.call(ToolCall(id_, call.name, found, raw))
+        if isinstance(decision, str):
+            refused.append(decision)
+            return None
+        return raw if decision is None else arguments_text(decision, custom)
 
 
 def _spelled(probabilities: Any, delta: dict[str, Any]) -> bool:

@@ -91,7 +91,8 @@ class Items:
             yield self._result(item, kind, path)
         elif kind in _HOSTED:
             texts = [text for key in _HOSTED[kind] for text in wire.leaves(item.get(key), (*path, key))]
-            yield ToolResult("", (Opaque(kind, False, path), *texts), kind, path=path)
+            yield Opaque(kind, False, path)
+            yield ToolResult("", tuple(texts), kind, path=path)
         elif kind == "reasoning":
             yield from self._reasoning(item, path)
         elif kind in ("additional_tools", "tool_search_output"):

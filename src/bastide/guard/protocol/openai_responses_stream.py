@@ -17,8 +17,8 @@ from bastide.guard.events import Usage
 from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.openai_common import error_object
-from bastide.guard.protocol.openai_items import PART, Items, is_call, item_type
-from bastide.guard.protocol.stream import MAX_HELD, Filter, index
+from bastide.guard.protocol.openai_items import CLIENT_CALLS, PART, Items, is_call, item_type
+from bastide.guard.protocol.stream import MAX_HELD, Filter, arguments_text, index
 
 RESPONSE = wire.words(
     "id object created_at completed_at status error incomplete_details instructions metadata model output parallel_tool_calls "
@@ -314,19 +314,29 @@ class ResponseFilter(Filter):
 
     def _judge(self, item: dict[str, Any], output: int) -> None:
         self._held.discard(output)
-        self._checked(item)
-        note = self._guard.call(Items(UpstreamError).call(item, ("item",)))
-        sent = item if note is None else explanation(item, note)
-        self._keep(item, sent)
+        sent, refused = self._decide(item)
         place = {"output_index": output, "item_id": sent.get("id")}
         added = dict(sent)
         if "status" in added:
             added["status"] = "in_progress"
-        if note is not None:
-            self._explain(sent, added, place, note)
+        if refused:
+            self._explain(sent, added, place)
         else:
             self._allow(sent, added, place)
         self._emit({"type": "response.output_item.done", "output_index": output, "item": sent})
+
+    def _decide(self, item: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """A call as it may be made, or the explanation in its place; whether it is the latter."""
+        self._checked(item)
+        decision = self._guard.call(Items(UpstreamError).call(item, ("item",)))
+        if isinstance(decision, str):
+            sent = explanation(item, decision)
+        elif decision is None:
+            sent = item
+        else:
+            sent = {**item, **_edited(item, decision)}
+        self._keep(item, sent)
+        return sent, isinstance(decision, str)
 
     def _allow(self, item: dict[str, Any], added: dict[str, Any], place: dict[str, Any]) -> None:
         known = {"function_call": ("arguments", _OF_CALLS[0]), "custom_tool_call": ("input", _OF_CALLS[1])}
@@ -339,8 +349,9 @@ class ResponseFilter(Filter):
             named = {"name": item["name"]} if key == "arguments" else {}
             self._emit({"type": f"{family}done", **place, **named, key: item[key]})
 
-    def _explain(self, item: dict[str, Any], added: dict[str, Any], place: dict[str, Any], note: str) -> None:
+    def _explain(self, item: dict[str, Any], added: dict[str, Any], place: dict[str, Any]) -> None:
         part, at = item["content"][0], {**place, "content_index": 0}
+        note = part["text"]
         added["content"] = []
         self._emit({"type": "response.output_item.added", "output_index": place["output_index"], "item": added})
         self._emit({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
@@ -370,14 +381,19 @@ class ResponseFilter(Filter):
             if type(name := item.get(key)) is str and name in self._final:
                 return self._final[name]
         if is_call(item):
-            self._checked(item)
-            note = self._guard.call(Items(UpstreamError).call(item, ("item",)))
-            sent = item if note is None else explanation(item, note)
-        else:
-            # At a place of its own: its texts are none of those that ran at the same index.
-            sent = self._closed_item(item, -1 - number)
+            return self._decide(item)[0]
+        # At a place of its own: its texts are none of those that ran at the same index.
+        sent = self._closed_item(item, -1 - number)
         self._keep(item, sent)
         return sent
+
+
+def _edited(item: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a call that hold its arguments, with the guard's."""
+    if item["type"] in CLIENT_CALLS:
+        return {key: arguments.get(key) for key in CLIENT_CALLS[item["type"]][1] if key in item}
+    free = item["type"] == "custom_tool_call"
+    return {"input" if free else "arguments": arguments_text(arguments, free)}
 
 
 def _has_text(item: dict[str, Any]) -> bool:

@@ -144,6 +144,16 @@ def _broken_off() -> UpstreamError:
     return UpstreamError("the model's stream broke off before its end", code="upstream_incomplete")
 
 
+def arguments_text(arguments: dict[str, Any], free: bool) -> str:
+    """The guard's arguments of a call as they stand on the wire; `free`: of a tool whose one argument `input` is no JSON."""
+    if not free:
+        return wire.encode(arguments).decode()
+    text = arguments.get("input")
+    if type(text) is not str:
+        raise GuardError("the arguments of a tool with free text must be one string, `input`")
+    return text
+
+
 def index(value: Any, path: tuple[str | int, ...]) -> int:
     """A place in a list. Raises `UpstreamError`."""
     if type(value) is not int or not 0 <= value < MAX_OPEN:
