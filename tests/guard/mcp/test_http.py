@@ -102,7 +102,7 @@ def test_calls(mode: Any, options: dict[str, Any]) -> None:
     gate = FakeGate(denied=["refund"])
     with guarded(gate, **options) as (url, _):
         asyncio.run(talk(url))
-    assert ("alice", "mcp:assistant|alice||k1", "refund", {"amount": 5}) in gate.calls
+    assert ("alice", "mcp", "refund", {"amount": 5}) in gate.calls
     assert gate.incidents == []
 
 

@@ -12,6 +12,7 @@ from bastide.guard.mcp.content import tool_result, written
 from bastide.guard.mcp.gate import Incident, TextKind
 from bastide.guard.mcp.messages import ASKS, HANDSHAKE, VERSIONS, invalid, unsupported
 from bastide.guard.mcp.party import Party
+from bastide.guard.mcp.pins import PINNED
 
 REFUSAL_META = "bastide/refusal"
 """Key in `_meta` of a refused call's result: what a program needs to know about it."""
@@ -138,6 +139,9 @@ async def _tools(body: dict[str, Any], party: Party) -> dict[str, Any]:
 async def _described(tool: dict[str, Any], party: Party) -> dict[str, Any] | None:
     """The tool without pictures, its texts judged; None when one of them may not pass."""
     shown = {key: value for key, value in tool.items() if key not in ("icons", "_meta")}
+    if party.book.reviewed(party.server.component):
+        # People read exactly these texts; what their digest doesn't cover stays out.
+        return {key: value for key, value in shown.items() if key in PINNED}
     try:
         made: dict[str, Any] = await party.texts("listing", shown)
     except GuardError as problem:

@@ -115,6 +115,10 @@ class Book:
         seen = self._seen.get((server, owner))
         return seen.refused.get(name) if seen else None
 
+    def reviewed(self, server: str) -> bool:
+        """Whether what this server offers was reviewed by people."""
+        return server in self._pins
+
     def instructions(self, server: str, text: str) -> Incident | None:
         """Why a server's instructions may not be passed on."""
         pins = self._pins.get(server)

@@ -40,7 +40,8 @@ class Incident(Struct, frozen=True):
 class ToolGate(Protocol):
     """Decides. Every method may raise a `GuardError`; what was asked about then doesn't happen.
 
-    `conversation` names what the labels are kept by: calls of one conversation may have influenced each other, also across servers.
+    `conversation` names what the labels are kept by: calls of one conversation may have influenced each other, also across servers. Names are
+    the caller's own: two callers that use the same name have two conversations.
     """
 
     async def offer(self, caller: Caller, server: McpServer, tools: Sequence[Tool]) -> Sequence[Tool]:

@@ -46,7 +46,7 @@ from bastide.guard.mcp.messages import (
     parse,
     unsupported,
 )
-from bastide.guard.mcp.party import Party, conversation_of
+from bastide.guard.mcp.party import CONVERSATION, Party
 from bastide.guard.mcp.relay import Relay
 from bastide.guard.mcp.sessions import Session, Sessions
 from bastide.guard.model import Caller
@@ -97,7 +97,7 @@ class HttpProxy:
 
         Parameters: `conversation` is what the labels are kept by; '' means one for each caller, over all servers.
         """
-        party = Party(caller, conversation or conversation_of(caller), server, self._gate, self._book)
+        party = Party(caller, conversation or CONVERSATION, server, self._gate, self._book)
         try:
             headers = headers_of(scope)
             head.check_origin(headers, self._limits.origins)

@@ -14,6 +14,9 @@ from bastide.guard.mcp.gate import Incident, TextKind, ToolGate
 from bastide.guard.model import Caller
 from bastide.guard.settings import McpServer
 
+CONVERSATION = "mcp"
+"""The conversation of calls that name none: one for each caller, over all servers. What one server returned may have shaped a call to
+another, so labels that are kept by MCP session would lose it."""
 _WORD = 24
 
 
@@ -67,11 +70,3 @@ class Party(Struct, frozen=True):
 def _is_word(text: str) -> bool:
     """Whether it is a single short word, of which schemas are full: too short to say anything."""
     return len(text) <= _WORD and (not text or text.isidentifier())
-
-
-def conversation_of(caller: Caller) -> str:
-    """The conversation of calls that name none: one for each caller, over all servers.
-
-    What one server returned may have shaped a call to another, so labels kept by MCP session would lose it.
-    """
-    return "mcp:" + "|".join((caller.agent, caller.user, caller.tenant, caller.key))

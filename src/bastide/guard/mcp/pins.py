@@ -21,14 +21,14 @@ import msgspec
 from msgspec import Struct
 
 from bastide.errors import Diagnostic, Location, SettingsError
-from bastide.guard.mcp.content import replace, texts
 from bastide.guard.mcp.descriptions import invisible
 from bastide.guard.settings import McpServer
 
 FORMAT = 1
 MAX_FILE = 16 << 20
 _EXCERPT = 300
-_PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+"""Members of a tool that its digest covers."""
 
 
 class Pin(Struct, frozen=True):
@@ -64,7 +64,7 @@ def digest(tool: Mapping[str, Any]) -> str:
 
     Canonical form: the members that are there and not null, keys sorted, no white space, UTF-8.
     """
-    pinned = {key: tool[key] for key in _PINNED if tool.get(key) is not None}
+    pinned = {key: tool[key] for key in PINNED if tool.get(key) is not None}
     return _sha256(json.dumps(pinned, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
@@ -161,10 +161,3 @@ def loads(data: bytes, path: Path = Path("<pins>")) -> Pins:
 
 def _wrong(path: Path, why: str, hint: str = "") -> SettingsError:
     return SettingsError(Diagnostic(why, Location(str(path)), "", hint))
-
-
-def visible(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool with everything that people wouldn't see written out, for a terminal."""
-    changes = {t.path: excerpt(t.text) for t in texts(tool)[0] if invisible(t.text)}
-    shown: dict[str, Any] = replace(tool, changes)
-    return shown

@@ -120,7 +120,7 @@ def _token(server: McpServer) -> str:
         return ""
     from bastide.guard.identity.credentials import Credentials
 
-    return Credentials().read(server.key)
+    return Credentials().get(server.key)
 
 
 def _pin(server: McpServer, offer: Offer, *, check: bool, accept: bool, quiet: bool) -> bool:
