@@ -131,7 +131,9 @@ def _pin(server: McpServer, offer: Offer, *, check: bool, accept: bool, quiet: b
     now = pin(server.component, offer.tools, offer.instructions)
     before = load(server.pins) if server.pins.exists() else None
     differences = compare(before, now) if before else compare(_none(server), now)
-    suspicious = _suspicious(offer)
+    # What was accepted once, and is as it was then, needs no second yes.
+    news = {one.name or "instructions" for one in differences}
+    suspicious = [one for one in _suspicious(offer) if one.subject in news]
     for line in _shown(server, differences, suspicious):
         click.echo(line, err=not check)
     if check:
