@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 
 from bastide.errors import Location, SettingsError
 from bastide.guard.model import CLASSES, Action, Caller, Meaning, Question, SideEffect
@@ -18,6 +20,7 @@ from bastide.threats.labels import propagate
 from bastide.threats.predicates import Index
 from tests.guard.policy import build
 from tests.guard.policy.build import NAMES, example, example_settings, settings, small, vocabulary
+from tests.guard.policy.strategies import plans
 
 SUPPORT = "support-agent/bastide.yaml"
 
@@ -144,6 +147,17 @@ def test_who_wrote_a_result(tool: str, flows: str, author: str) -> None:
     assert author == meanings(small(f"- agent -> t: {{verb: invoke}}\n{flows}", parts))["t"].result.author
 
 
+def test_what_one_agent_sends_may_come_out_to_another() -> None:
+    """A helper that an agent which reads mail talks to may tell a stranger's words to a third."""
+    parts = "mail: {kind: ext.mail}\nhelper: {kind: ai.agent}\nthird: {kind: ai.agent}"
+    flows = "- agent <-> helper\n- third <-> helper\n- mail -> third: {verb: retrieve}"
+    assert meanings(small(flows, parts))["helper"].result.author == "public"
+    assert (
+        meanings(small("- agent <-> helper\n- mail -> agent: {verb: retrieve}", parts))["helper"].result.author
+        == "system"
+    )
+
+
 def test_data_on_the_flow_names_an_author_where_nothing_else_does() -> None:
     """`agent -> tool: {data: order}` with orders written by the system: the answer is the system's."""
     assert meanings(small("- agent -> tool: {verb: invoke, data: order}"))["tool"].result.author == "system"
@@ -207,9 +221,12 @@ def received(plan: Plan, given: Settings, agent: str) -> tuple[int, bool]:
     used = {r.resource for r in routes(plan, vocabulary()) if r.agent == agent}
     found = compile_meanings(plan, vocabulary(), given)
     levels = [found[id].result.integrity for id in used]
+    # Somebody else's agent is an author itself.
+    origins = (asked.graph.origins.get(n) for n in asked.graph.nodes[agent])
+    levels += [TRUST_LEVELS.index(level) for level in origins if level]
     for sender, node in asked.senders(agent):
         if sender not in used:
-            feed = asked.feed([node], frozenset((agent,)), forgets=False)
+            feed = asked.deliveries(agent, node)
             levels.append(TOP if feed.integrity is None else feed.integrity)
     feeds = {id: asked.answers(id, {agent}) for id in used}
     silent = any(f.doubtful or (f.integrity is None and found[id].result.integrity < TOP) for id, f in feeds.items())
@@ -221,17 +238,24 @@ def test_the_label_at_run_time_is_the_label_at_design_time(name: str) -> None:
     """What an agent may receive has the integrity that the analysis gave the agent; lower only where the plan doesn't say who writes
     something, which the analysis asks about and the guard takes as public."""
     plan, given = example(name), example_settings(name)
+    same_labels(plan, given)
+
+
+def same_labels(plan: Plan, given: Settings) -> None:
+    """Compares the labels of all that act."""
     labels = propagate(Index(plan, vocabulary(), build_graph(plan, vocabulary())))
-    agents = {
-        r.agent
-        for r in routes(plan, vocabulary())
-        if plan.components[r.agent].kind.startswith(("ai.agent", "ai.chain", "app"))
-    }
-    for agent in agents:
+    for agent in {r.agent for r in routes(plan, vocabulary())}:
         designed = TRUST_LEVELS.index(labels[agent].integrity)
         level, silent = received(plan, given, agent)
         assert level <= designed, agent
         assert level == designed or silent, agent
+
+
+@hypothesis_settings(max_examples=60)
+@given(plans())
+def test_the_labels_are_the_same_for_any_plan(plan: Plan) -> None:
+    """What the analysis found is what the guard assumes, whatever is drawn."""
+    same_labels(plan, settings())
 
 
 def test_people_reach_agents_over_apps_and_agents() -> None:

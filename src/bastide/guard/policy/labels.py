@@ -44,28 +44,35 @@ class Lattice:
     _of: dict[str, list[int]] = field(default_factory=dict)
 
     def answers(self, component: str, askers: Collection[str], forgets: bool = False) -> Feed:
-        """What may be in what a component gives to the askers.
+        """What may be in what a component gives to any of the askers; what one has sent may come out to another.
 
-        forgets: what the askers have stored keeps labels of its own, so it doesn't count here.
+        forgets: what an asker has stored keeps labels of its own, so it doesn't count here.
         """
-        starts = [n for n in self._flows_from(component) if not askers or self._receiver(n) in askers]
-        return self.feed(starts, frozenset(askers), forgets)
+        flows = self._flows_from(component)
+        nodes: set[int] = set()
+        for asker in askers:
+            nodes |= self._behind([n for n in flows if self._receiver(n) == asker], asker, forgets)
+        return self._sum(nodes)
 
-    def feed(self, starts: Collection[int], askers: frozenset[str], forgets: bool) -> Feed:
-        """What may be in the content at some nodes of the graph."""
+    def deliveries(self, component: str, node: int) -> Feed:
+        """What may be in the content of one flow's node that enters a component."""
+        return self._sum(self._behind([node], component, forgets=False))
+
+    def _behind(self, starts: Collection[int], asker: str, forgets: bool) -> set[int]:
+        """The nodes from which content gets to some nodes without passing the asker."""
         graph = self.graph
         seen: set[tuple[int, bool]] = set()
         todo = [(n, False) for n in starts]
         while todo:
             node, stored = todo.pop()
             element = graph.element[node]
-            if (node, stored) in seen or (element in askers and not stored) or element in self.loads:
+            if (node, stored) in seen or (element == asker and not stored) or element in self.loads:
                 continue
             seen.add((node, stored))
             if graph.transit[node] or node in starts:
                 kept = stored or (element in self.stores and not forgets)
                 todo += [(before, kept) for before in graph.before[node]]
-        return self._sum({node for node, _ in seen})
+        return {node for node, _ in seen}
 
     def _sum(self, nodes: Collection[int]) -> Feed:
         graph, plan = self.graph, self.plan
