@@ -71,9 +71,10 @@ _PAY_NOUNS = frozenset(
     ["money", "payment", "payments", "transaction", "refund", "invoice", "bill", "funds", "transfer"]
 )
 _ENDING = r"(?:s|es|d|ed|ing|n|en|r|er|ion|ions|ation|ations|ment|ments|ning|ting|ted|ned|ly)?"
-_GENERIC = frozenset(
-    ["user", "users", "data", "info", "information", "item", "items", "file", "files", "with", "from", "into", "list", "this", "that", "your", "document", "set", "get"]
+_NO_THINGS = (
+    "user users data info information item items file files with from into list this that your document set get"
 )
+_GENERIC = frozenset(_NO_THINGS.split())
 
 
 def _pattern(exact: str, stems: str) -> re.Pattern[str]:

@@ -15,9 +15,11 @@ from bastide.guard.flow.words import Day, compact, days, fold, number, same_day,
 
 _TINY = 3
 _NUMBERED = "id ids no nr num number numero # nummer"
-_GENERIC = frozenset(
-    ["about", "after", "before", "email", "emails", "event", "events", "file", "files", "first", "meeting", "message", "money", "other", "please", "their", "there", "these", "thing", "update", "user", "users", "which", "would"]
+_COMMON = (
+    "about after before email emails event events file files first meeting message money other please their there these thing "
+    "update user users which would"
 )
+_GENERIC = frozenset(_COMMON.split())
 _NEAR = 240
 MAX_TERMS = 200
 _ORDINALS = ("st", "nd", "rd", "th")
