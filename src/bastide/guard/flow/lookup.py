@@ -146,6 +146,17 @@ class Lookup:
         texts = [leaf for leaf in found if len(leaf.value) >= 4] if found is not None else []
         return bool(texts) and all(any(self._says(s, t) for s in self.users) for t in texts)
 
+    def of_user_words(self, value: str) -> bool:
+        """Whether every word of a text is one that the user or the system prompt used: it carries nothing else."""
+        found = words(value).split()
+        return (
+            bool(found) and len(found) <= 100 and all(len(w) < 3 or f" {w} " in self._instructed_words for w in found)
+        )
+
+    @cached_property
+    def _instructed_words(self) -> str:
+        return "".join(s.words for s in self.instructed)
+
     def near(self, said: Said, anchor: str, value: str) -> bool:
         """Whether a text has both close together."""
         text, a, v = said.words, words(anchor), words(value)

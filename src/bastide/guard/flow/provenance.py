@@ -25,7 +25,7 @@ from enum import IntEnum
 
 from bastide.guard.events import ToolCall
 from bastide.guard.flow.evidence import Said
-from bastide.guard.flow.intent import Asked, asked
+from bastide.guard.flow.intent import Asked, asked, groups_of_tool
 from bastide.guard.flow.leaves import STRICT, Kind, Leaf, destinations, is_email, is_money, leaves
 from bastide.guard.flow.lookup import Lookup, spoken_times
 from bastide.guard.flow.words import days, number, same_day, tokens
@@ -33,6 +33,8 @@ from bastide.guard.model import Influence, Label, Meaning, SideEffect, Untraced
 
 SHOWN = 80
 _CENT = Decimal("0.01")
+_SENDING = {"send", "share", "invite"}
+"""What these tools are given, people get to see, whether or not it leaves the system."""
 
 
 class Origin(IntEnum):
@@ -86,7 +88,9 @@ def _made_up(every: Iterable[Leaf], lookup: Lookup, session: Label) -> tuple[Unt
     """Reading from outside changes nothing, but the question can carry data out: unless it is, word for word, what somebody said."""
     strange = (x for x in every if x.kind not in (Kind.FREE, Kind.FLAG, Kind.WHEN, Kind.NUMBER))
     return tuple(
-        Untraced(x.path, _shorten(x.value), session.sources) for x in strange if not _within(x.value, lookup.all)
+        Untraced(x.path, _shorten(x.value), session.sources)
+        for x in strange
+        if not _within(x.value, lookup.all) and not lookup.of_user_words(x.value)
     )
 
 
@@ -105,6 +109,8 @@ def _label(every: Iterable[Leaf], lookup: Lookup, session: Label) -> Label:
         homes = [s.label for s in lookup.all if s.role != "assistant" and sought in s.tokens]
         if not homes and leaf.kind == Kind.WHEN:
             continue
+        if not homes and lookup.of_user_words(leaf.value):
+            homes = [s.label for s in lookup.instructed]
         own = min(homes, key=lambda h: (h.confidentiality, -h.integrity), default=session)
         label = own if label is None else label.join(own)
     return label or Label(session.integrity, 0, frozenset())
@@ -132,7 +138,7 @@ class _Trace:
             if origin == Origin.UNTRACED and self._delegated(leaf, anchors, titles):
                 origins[leaf] = Origin.DELEGATED
         missing = [self._untraced(x) for x, o in origins.items() if o == Origin.UNTRACED]
-        for leaf in every if self.meaning.outbound else ():
+        for leaf in every if self.meaning.outbound or groups_of_tool(self.call.name) & _SENDING else ():
             if leaf.kind == Kind.CONTENT:
                 missing += self._led_away(leaf)
         if not missing and self.asked < self._needed(origins):
