@@ -204,3 +204,11 @@ def test_errors_raise_the_clients_own_exceptions(
 def test_models_are_listed(server: Server, anthropic: Anthropic) -> None:
     server.answer(codec.models(["a", "b"]))
     assert [model.id for model in anthropic.models.list()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["tool_result", "document", "search_result"])
+def test_blocks_that_only_requests_have_are_opaque_in_a_reply(kind: str) -> None:
+    block = {"type": kind, "tool_use_id": "t", "title": "t", "source": "s", "content": []}
+    if kind == "document":
+        block["source"] = {"type": "text", "data": "d"}  # type: ignore[assignment]
+    assert Opaque(kind, False, ("content", 0)) in codec.reply(message(block)).parts

@@ -168,6 +168,14 @@ def test_a_reply_is_read_and_edited(server: Server, openai: OpenAI) -> None:
     assert (found.output_text, getattr(found.output[1], "arguments", "")) == ("[redacted]", '{"to":"y"}')
 
 
+@pytest.mark.parametrize(
+    "kind", ["function_call_output", "shell_call_output", "additional_tools", "tool_search_output"]
+)
+def test_what_the_provider_ran_is_opaque_in_a_reply(kind: str) -> None:
+    document = response({"type": kind, "call_id": "c", "output": []})
+    assert Opaque(kind, False, ("output", 0)) in codec.reply(document).parts
+
+
 def test_refused_calls_are_explained_in_their_place(server: Server, openai: OpenAI) -> None:
     document = response(said("ok"), call("a", "pay"), call("b", "read"))
     server.answer(codec.refuse_calls(document, {"a": "Not allowed."}))

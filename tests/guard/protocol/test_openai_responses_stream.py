@@ -190,6 +190,15 @@ def test_an_item_that_was_never_streamed_is_judged_in_the_final_response(server:
     assert final(server, openai, out).output_text == "[redacted]No."
 
 
+def test_a_call_and_its_result_with_the_same_call_id_stay_apart() -> None:
+    result = {"type": "function_call_output", "id": "o1", "call_id": "a", "output": SECRET}
+    out = payloads(filtered(codec, Guard(), whole(use(0, READ, "{}"), items=[READ, result])))
+    assert [item["type"] for item in out[-1]["response"]["output"]] == ["function_call", "function_call_output"]
+    guard = Guard(opaque=False)
+    assert SECRET.encode() not in filtered(codec, guard, whole(use(0, READ, "{}"), items=[READ, result]))
+    assert guard.asked == [("function_call_output", False)]
+
+
 def test_a_text_that_comes_only_as_a_whole_is_judged_all_the_same() -> None:
     events = [event for event in text(0, said(SECRET)) if not event["type"].startswith("response.content_part")]
     out = filtered(codec, Redactor(), whole(events, items=[said(SECRET)]))

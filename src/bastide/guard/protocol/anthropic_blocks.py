@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bastide.errors import Malformed
+from bastide.errors import Malformed, UpstreamError
 from bastide.guard.events import Opaque, Part, Path, Text, ToolCall, ToolResult
 from bastide.guard.protocol import wire
 
@@ -18,6 +18,8 @@ _SERVER_RESULTS = wire.words(
     "web_search_tool_result web_fetch_tool_result code_execution_tool_result bash_code_execution_tool_result "
     "text_editor_code_execution_tool_result tool_search_tool_result mcp_tool_result advisor_tool_result"
 )
+_NOT_OF_A_MODEL = frozenset({"tool_result", "document", "search_result"})
+"""Blocks that only requests have; in a reply they would bring in somebody else's text."""
 
 
 class Blocks:
@@ -42,6 +44,8 @@ class Blocks:
         """One block of a message."""
         block = wire.need_object(value, path, self._wrong)
         kind = wire.need_string(block.get("type"), (*path, "type"), self._wrong)
+        if self._wrong is UpstreamError and kind in _NOT_OF_A_MODEL:
+            yield Opaque(kind, False, path)
         if kind == "tool_use":
             yield self._call(block, path)
         elif kind == "tool_result":

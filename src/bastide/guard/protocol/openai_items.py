@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bastide.errors import Malformed
+from bastide.errors import Malformed, UpstreamError
 from bastide.guard.events import Opaque, Part, Path, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.protocol import wire
 
@@ -55,6 +55,9 @@ class Items:
 
     def __init__(self, wrong: wire.Wrong = Malformed) -> None:
         self._wrong = wrong
+        self._replying = (
+            wrong is UpstreamError
+        )  # results and tools in a reply mean that the provider ran something by itself
         self._names: dict[str, str] = {}
         self.tools: list[Tool] = []
         self.opaque: list[Opaque] = []
@@ -88,6 +91,8 @@ class Items:
             self._names[call.id] = call.name
             yield call
         elif kind in _RESULTS:
+            if self._replying:
+                yield Opaque(kind, False, path)
             yield self._result(item, kind, path)
         elif kind in _HOSTED:
             texts = [text for key in _HOSTED[kind] for text in wire.leaves(item.get(key), (*path, key))]
@@ -96,6 +101,8 @@ class Items:
         elif kind == "reasoning":
             yield from self._reasoning(item, path)
         elif kind in ("additional_tools", "tool_search_output"):
+            if self._replying:
+                yield Opaque(kind, False, path)
             self.add_tools(item.get("tools"), (*path, "tools"))
         else:
             yield Opaque(wire.short(kind), kind in _KNOWN, path)

@@ -15,7 +15,8 @@ from bastide.guard.events import Opaque, Part, Path, Reply, Request, Role, Turn,
 from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.openai_common import error, models
 from bastide.guard.protocol.openai_items import Items
-from bastide.guard.protocol.openai_responses_stream import RESPONSE, explanation, filter, usage
+from bastide.guard.protocol.openai_response_parts import RESPONSE, explanation, usage
+from bastide.guard.protocol.openai_responses_stream import filter
 
 __all__ = [
     "NAME",

@@ -13,20 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from bastide.errors import GuardError, UpstreamError
-from bastide.guard.events import Usage
 from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.openai_common import error_object
-from bastide.guard.protocol.openai_items import CLIENT_CALLS, PART, Items, is_call, item_type
-from bastide.guard.protocol.stream import MAX_HELD, Filter, arguments_text, index
+from bastide.guard.protocol.openai_items import PART, Items, is_call, item_type
+from bastide.guard.protocol.openai_response_parts import RESPONSE, explanation, usage, with_arguments
+from bastide.guard.protocol.stream import MAX_HELD, Filter, index
 
-RESPONSE = wire.words(
-    "id object created_at completed_at status error incomplete_details instructions metadata model output parallel_tool_calls "
-    "temperature tool_choice tools top_p background conversation max_output_tokens max_tool_calls moderation "
-    "previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention prompt_cache_diagnostics reasoning "
-    "safety_identifier service_tier store text tool_usage top_logprobs truncation usage user access_programs image "
-    "input_transformations frequency_penalty presence_penalty"
-)
 _EVENT = wire.words(
     "type sequence_number response item output_index content_index item_id part delta text refusal logprobs obfuscation "
     "summary_index annotation annotation_index arguments input name status command command_index"
@@ -55,20 +48,6 @@ def filter(guard: StreamGuard) -> ResponseFilter:
     return ResponseFilter(guard)
 
 
-def usage(value: Any, before: Usage) -> Usage:
-    """The tokens that the provider counted."""
-    if type(value) is not dict:
-        return before
-    return Usage(wire.count(value.get("input_tokens")), wire.count(value.get("output_tokens")))
-
-
-def explanation(item: Mapping[str, Any], note: str) -> dict[str, Any]:
-    """The message that stands in the place of a refused call."""
-    id_ = item.get("id") or item.get("call_id")
-    part = {"type": "output_text", "text": note, "annotations": [], "logprobs": []}
-    return {"type": "message", "id": f"msg_{id_}", "role": "assistant", "status": "completed", "content": [part]}
-
-
 class _Text:
     """What was received and released of one running text."""
 
@@ -90,7 +69,9 @@ class ResponseFilter(Filter):
         self._items: dict[int, str] = {}  # output index -> type
         self._held: set[int] = set()  # output indexes of calls that aren't complete yet
         self._texts: dict[tuple[int, str, int], _Text] = {}
-        self._final: dict[str, dict[str, Any]] = {}  # id or call id as received -> the item as sent
+        self._final: dict[
+            tuple[str, str], dict[str, Any]
+        ] = {}  # type and id or call id as received -> the item as sent
         self._edited: dict[str, str] = {}
         self._size = 0
 
@@ -277,7 +258,7 @@ class ResponseFilter(Filter):
     def _keep(self, received: dict[str, Any], sent: dict[str, Any]) -> None:
         for key in ("id", "call_id"):
             if type(name := received.get(key)) is str:
-                self._final[name] = sent
+                self._final[item_type(received), name] = sent
 
     def _checked(self, item: dict[str, Any]) -> dict[str, Any]:
         """Asks about what can't be read in an item."""
@@ -334,7 +315,7 @@ class ResponseFilter(Filter):
         elif decision is None:
             sent = item
         else:
-            sent = {**item, **_edited(item, decision)}
+            sent = {**item, **with_arguments(item, decision)}
         self._keep(item, sent)
         return sent, isinstance(decision, str)
 
@@ -378,22 +359,14 @@ class ResponseFilter(Filter):
         """An item of the final response: as it was sent, or judged now when it never was."""
         item = wire.need_object(value, ("response", "output", number), UpstreamError)
         for key in ("id", "call_id"):
-            if type(name := item.get(key)) is str and name in self._final:
-                return self._final[name]
+            if type(name := item.get(key)) is str and (found := self._final.get((item_type(item), name))) is not None:
+                return found
         if is_call(item):
             return self._decide(item)[0]
         # At a place of its own: its texts are none of those that ran at the same index.
         sent = self._closed_item(item, -1 - number)
         self._keep(item, sent)
         return sent
-
-
-def _edited(item: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a call that hold its arguments, with the guard's."""
-    if item["type"] in CLIENT_CALLS:
-        return {key: arguments.get(key) for key in CLIENT_CALLS[item["type"]][1] if key in item}
-    free = item["type"] == "custom_tool_call"
-    return {"input" if free else "arguments": arguments_text(arguments, free)}
 
 
 def _has_text(item: dict[str, Any]) -> bool:
