@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits on what one session may do, so that an agent that goes in circles or spawns agents without end is stopped.
+
+Source: OWASP LLM10:2025 (unbounded consumption), MITRE ATLAS AML.T0034 (cost harvesting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bastide.errors import OverLimit
+from bastide.guard.approvals.canonical import digest
+from bastide.guard.settings import Loops
+
+
+class LoopGuard:
+    """The counters of one session. They only grow, and hold at most `Loops.calls` digests."""
+
+    def __init__(self, loops: Loops) -> None:
+        self._loops = loops
+        self._calls = 0
+        self._children = 0
+        self._same: dict[str, int] = {}
+
+    def turns(self, count: int) -> None:
+        """The session has `count` messages. Raises `OverLimit`."""
+        self._within("turns", count, self._loops.turns, "messages")
+
+    def call(self, tool: str, arguments: Mapping[str, Any] | None) -> None:
+        """One more tool call is made. Raises `OverLimit` for one too many, or the same one too often."""
+        self._calls += 1
+        self._within("calls", self._calls, self._loops.calls, "tool calls")
+        same = digest([tool, arguments])
+        self._same[same] = self._same.get(same, 0) + 1
+        self._within(
+            "same_call", self._same[same], self._loops.same_call, f"calls of `{tool[:80]}` with the same arguments"
+        )
+
+    def child(self, depth: int) -> None:
+        """One more sub-agent starts, `depth` levels below the session's own agent. Raises `OverLimit`."""
+        self._within("depth", depth, self._loops.depth, "levels of sub-agents")
+        self._children += 1
+        self._within("children", self._children, self._loops.children, "sub-agents")
+
+    def _within(self, which: str, count: int, limit: int, what: str) -> None:
+        if count > limit:
+            raise OverLimit(
+                f"this session has {count} {what}; at most {limit} are allowed (`loops.{which.replace('_', '-')}`)",
+                code="loop_limit",
+                details={"limit": which, "count": count, "allowed": limit},
+            )

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one session may do."""
+
+from __future__ import annotations
+
+import pytest
+
+from bastide.errors import OverLimit
+from bastide.guard.limits.loops import LoopGuard
+from bastide.guard.settings import Loops
+
+
+def test_the_same_call_again_and_again() -> None:
+    """The same call with the same arguments, in whichever order they are written, is allowed three times."""
+    guard = LoopGuard(Loops())
+    for arguments in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 2}):
+        guard.call("read", arguments)
+    guard.call("read", {"a": 2, "b": 2})
+    guard.call("write", {"a": 1, "b": 2})
+    with pytest.raises(OverLimit) as caught:
+        guard.call("read", {"a": 1, "b": 2})
+    assert (caught.value.code, caught.value.details["limit"]) == ("loop_limit", "same_call")
+
+
+@pytest.mark.parametrize("which", ["calls", "turns", "depth", "children"])
+def test_each_limit(which: str) -> None:
+    """Up to the limit is fine, one more is not."""
+    guard = LoopGuard(Loops(calls=2, turns=2, depth=2, children=2))
+    act = {
+        "calls": lambda n: guard.call("t", {"n": n}), "turns": guard.turns, "depth": guard.child, "children": lambda _: guard.child(1),
+    }[which]  # fmt: skip
+    act(1)
+    act(2)
+    with pytest.raises(OverLimit) as caught:
+        act(3)
+    assert which == caught.value.details["limit"]
