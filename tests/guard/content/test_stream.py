@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bastide.guard.content.leakage import Leakage
 from bastide.guard.content.redact import Vault
+from bastide.guard.content.stream import Check
 from bastide.guard.model import Detection, Outcome, Span
 from tests.guard.content.support import AWS, CANARY, cut, feed, scanner
 
@@ -40,12 +41,17 @@ def links(text: str) -> list[Detection]:
     return found
 
 
+def settled(text: str) -> int:
+    at = text.rfind("![")
+    return at if at >= 0 and ")" not in text[at:] else len(text)
+
+
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, SIZES)
 def test_any_cutting_gives_what_the_whole_gives(text: str, sizes: list[int]) -> None:
     """What goes on, the outcome and the findings don't depend on how an answer is cut, and are those of the whole."""
-    whole = SCANNER.answer(text, vault(), [links])
-    stream = SCANNER.stream(vault(), [links])
+    whole = SCANNER.answer(text, vault(), [Check(links, settled)])
+    stream = SCANNER.stream(vault(), [Check(links, settled)])
     released = feed(stream, cut(text, sizes))
     assert whole.outcome == stream.verdict.outcome
     assert whole.detections == stream.verdict.detections
@@ -118,7 +124,7 @@ def test_leakage_is_found_in_a_stream() -> None:
         "You are Wanda, the assistant of the Harbour bookshop. Never offer discounts above fifteen percent. When a customer is angry, "
         "apologise once and offer to call the manager, whose extension is four two seven. Do not speak about the warehouse in Leeds."
     )
-    stream = SCANNER.stream(checks=[Leakage(prompt)])
+    stream = SCANNER.stream(checks=[Check(Leakage(prompt))])
     released = feed(stream, cut("We sell books. " * 100 + prompt, [9]))
     assert stream.blocked
     assert "fifteen percent" not in released

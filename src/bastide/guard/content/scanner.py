@@ -26,6 +26,8 @@ _VIEWS, _VIEW_SIZE = 64, 262_144
 """Decoded parts of one text, and their characters together."""
 _WHOLE = 8192
 """Step for answers that are there as a whole."""
+Recogniser = Callable[[str], Sequence[Detection]]
+"""Finds personal data: `personal.presidio()`."""
 Combine = Callable[[str, Sequence[Detection]], float]
 """The calibrated probability of an attack, from the text and what rules and detector saw."""
 
@@ -51,7 +53,7 @@ class ContentScanner:
         detector: Detector | None = None,
         *,
         canaries: Sequence[str] = (),
-        personal: Check | None = None,
+        personal: Recogniser | None = None,
         combine: Combine = noisy_or,
         reversible: Iterable[str] = ("personal",),
     ) -> None:
@@ -95,7 +97,10 @@ class ContentScanner:
         return True
 
     def scan(self, text: str, direction: Direction, vault: Vault | Any = None) -> Verdict:
-        """The verdict about a text. A text that is too long or too dense isn't read, and says so (`scanned=False`)."""
+        """The verdict about a text. A text that is too long or too dense isn't read, and says so (`scanned=False`).
+
+        What a vault holds is put back by `answer` and `stream`, not here.
+        """
         if len(text) > self._settings.max_text:
             return self._unscanned(f"{len(text)} characters; {self._settings.max_text} are read")
         key = (direction, vault is not None, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
@@ -104,21 +109,24 @@ class ContentScanner:
             self._cache.move_to_end(key)
             return known
         try:
-            verdict = self._answer(text, vault) if direction == "assistant" else self._input(text, direction, vault)
+            verdict = self._answer(text, None) if direction == "assistant" else self._input(text, direction, vault)
         except LimitError as error:
             return self._unscanned(str(error))
-        if vault is None or (verdict.text is None and direction != "assistant"):
+        if vault is None or verdict.text is None:
             self._cache[key] = verdict
             if len(self._cache) > _CACHE:
                 self._cache.popitem(last=False)
         return verdict
 
     def stream(self, vault: Vault | None = None, checks: Sequence[Check] = ()) -> StreamScanner:
-        """A scanner for one answer that streams. `checks` see windows of it: exfiltration by links, leakage of the system prompt."""
+        """A scanner for one answer that streams. `checks`: exfiltration by links, leakage of the system prompt."""
         return StreamScanner(self._answers, vault, checks)
 
     def answer(self, text: str, vault: Vault | None = None, checks: Sequence[Check] = ()) -> Verdict:
-        """The verdict about an answer that is there as a whole, with the same checks as a stream."""
+        """The verdict about an answer that is there as a whole, with the same checks as a stream.
+
+        Its `text` is what to pass on wherever that differs, also when the outcome is only to allow: placeholders are restored.
+        """
         if len(text) > self._settings.max_text:
             return self._unscanned(f"{len(text)} characters; {self._settings.max_text} are read")
         return self._answer(text, vault, checks)
@@ -129,8 +137,7 @@ class ContentScanner:
         verdict = scanner.verdict
         if verdict.outcome is Outcome.BLOCK or released == text:
             return verdict
-        outcome = Outcome.REDACT if verdict.outcome is Outcome.REDACT else verdict.outcome
-        return Verdict(outcome, verdict.score, verdict.detections, released, verdict.scanned)
+        return Verdict(verdict.outcome, verdict.score, verdict.detections, released, verdict.scanned)
 
     def _unscanned(self, why: str) -> Verdict:
         outcome = Outcome.BLOCK if self._settings.unscanned == "deny" else Outcome.ALLOW
@@ -142,8 +149,8 @@ class ContentScanner:
         detections = [_detection(view, finding) for _, finding in found if finding.valid] if found else []
         detections += view.hidden
         detections += self._decoded(view, direction, 1, [_VIEWS, _VIEW_SIZE])
-        if self._personal is not None and direction != "system":
-            detections += self._personal(text)
+        if self._personal is not None:
+            detections += [d for d in self._personal(text) if self._wanted(d.detector)]
         if self._detector is not None and direction in ("user", "retrieved", "tool"):
             detections += self._detector.detect(view.text, direction)
         if vault is not None and "<" in text:

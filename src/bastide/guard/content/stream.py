@@ -19,8 +19,17 @@ from bastide.guard.content.redact import PLACEHOLDER, Vault
 from bastide.guard.content.rules import LONGEST, Matcher
 from bastide.guard.model import Detection, Outcome, Span, Verdict
 
-Check = Callable[[str], Sequence[Detection]]
-"""Another look at a text: exfiltration by links, leakage of the system prompt. Its spans are ranges of the text."""
+
+class Check(Struct, frozen=True):
+    """Another look at answers: exfiltration by links, leakage of the system prompt."""
+
+    find: Callable[[str], Sequence[Detection]]
+    """Sees a window of the text at a time; spans are ranges of it."""
+    settled: Callable[[str], int] = len
+    """How much of a window can be judged already; what begins behind may go on (a link without its end)."""
+    instead: Callable[[Detection, str], str] | None = None
+    """What stands in the place of a part that is taken out; None: a note that names the detector."""
+
 
 _CONTEXT = 256
 """Characters before what is searched that are kept for context."""
@@ -49,6 +58,7 @@ class _Item(Struct, frozen=True, gc=False):
     end: int
     detection: Detection
     outcome: Outcome
+    instead: str
 
 
 class StreamScanner:
@@ -57,7 +67,7 @@ class StreamScanner:
     def __init__(
         self, answers: Answers, vault: Vault | None = None, checks: Sequence[Check] = (), step: int = 0
     ) -> None:
-        """`checks` see a window of the text at a time. `step`: characters between two looks; 0: an eighth of the hold-back."""
+        """`step`: characters between two looks; 0: an eighth of the hold-back."""
         self._answers = answers
         self._vault = vault
         self._checks = checks
@@ -139,30 +149,35 @@ class StreamScanner:
         # Ranges that the boundary may not cut: from where something begins to where it is certain.
         holds = [(f.begin, length if f.rule.open and f.stop >= length else f.start) for _, f in found]
         holds += [(m.start(), m.end() - 1) for m in PLACEHOLDER.finditer(view.text, since)] if self._vault else []
-        checked = [d for check in self._checks for d in check(view.text)]
-        if checked or self._checks:
-            holds += _address(view.text)
+        checked = [(check, d) for check in self._checks for d in check.find(view.text)]
+        for check in self._checks:
+            holds += [(check.settled(view.text), length), *_address(view.text)]
         boundary = length if final else _boundary(boundary, holds, since)
         for index, finding in found:
             if finding.begin < boundary and finding.stop > boundary:
                 self._after[index] = self._base + view.span(finding.stop - 1, finding.stop).end
         items = [
-            self._item(view, f.rule.id, f.rule.weight, f.rule.why, (f.start, f.end))
+            self._item(view, (f.rule.id, f.rule.weight, f.rule.why), (f.start, f.end), None)
             for _, f in found
             if f.valid and f.begin < boundary
         ]
-        for detection in checked:
+        for check, detection in checked:
             start, end = _range(detection, length)
             if end > since and max(start, since) < boundary:
-                items.append(
-                    self._item(view, detection.detector, detection.score, detection.why, (max(start, since), end))
-                )
+                what = (detection.detector, detection.score, detection.why)
+                items.append(self._item(view, what, (max(start, since), end), check))
         return boundary, sorted(filter(self._counts, items), key=lambda item: (item.start, -item.end))
 
-    def _item(self, view: Normalised, name: str, score: float, why: str, place: tuple[int, int]) -> _Item:
+    def _item(
+        self, view: Normalised, what: tuple[str, float, str], place: tuple[int, int], check: Check | None
+    ) -> _Item:
+        name, score, why = what
         span = view.span(*place)
-        where = (Span(self._base + span.start, self._base + span.end),)
-        return _Item(span.start, span.end, Detection(name, score, where, why), self._answers.outcome(name, score))
+        detection = Detection(name, score, (Span(self._base + span.start, self._base + span.end),), why)
+        instead = f"[redacted: {name}]"
+        if check is not None and check.instead is not None:
+            instead = check.instead(detection, self._text[span.start : span.end])
+        return _Item(span.start, span.end, detection, self._answers.outcome(name, score), instead)
 
     def _counts(self, item: _Item) -> bool:
         """Code that markdown shows as code isn't unsafe output."""
