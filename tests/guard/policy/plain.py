@@ -125,7 +125,7 @@ def permitted(plan: Plan, m: Meaning, q: Question, approved: bool, required: int
     moves = (m.side_effect if usual else 3) >= 2 or m.outbound
     if q.action in ACTING and label.integrity < required and not q.traced and not approved and moves:
         return False
-    if m.outbound and label.confidentiality > m.clearance:
+    if q.action != Action.LIST_TOOLS and m.outbound and label.confidentiality > m.clearance:
         return False
     if q.action in (Action.INVOKE_TOOL, Action.RETRIEVE):
         if m.result.confidentiality > caller.clearance and not m.class_field:

@@ -100,6 +100,8 @@ def test_items_of_others_and_over_the_clearance_are_taken_out(item: Any, kept: b
         ({"hits": {"hits": [ITEM, {}], "total": 2}}, {"hits": {"hits": [ITEM]}}),
         ({"result": [{}]}, {"result": []}),
         (json.dumps([ITEM, {}]), json.dumps([ITEM])),
+        (json.dumps([ITEM], indent=3), json.dumps([ITEM], indent=3)),
+        (json.dumps({"items": [ITEM], "answer": "made of all"}), json.dumps({"items": [ITEM]})),
         (ITEM, ITEM),
         ({"tenant": "t2", "class": "public"}, {}),
         ({"ids": [["a"]], "documents": [["theirs"]], "metadatas": [[{"tenant": "t1"}]]}, {"documents": []}),

@@ -34,6 +34,9 @@ from bastide.guard.settings import Settings
 from bastide.plan.model import Component, Plan
 from bastide.plan.vocabulary import TRUST_LEVELS, Vocabulary
 
+_SENDING = frozenset(a for a in EVERY if a != Action.LIST_TOOLS)
+"""Actions that send something: a list of tools is only asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -147,7 +150,7 @@ def _rules(required: int) -> Iterator[CedarPolicy]:
     yield _rule("rule:influence", ACTING, (
         f"context.integrity < {required} && !context.traced && !context.approved && (context.side_effect >= 2 || context.outbound)"
     ))  # fmt: skip
-    yield _rule("rule:clearance", EVERY, "context.outbound && context.confidentiality > context.clearance")
+    yield _rule("rule:clearance", _SENDING, "context.outbound && context.confidentiality > context.clearance")
     yield _rule("rule:user-clearance", moving, (
         "context.result_class > context.user_clearance && !context.class_filtered"
     ))  # fmt: skip
@@ -197,14 +200,13 @@ def _has_scopes(route: Route) -> str:
 
 def _delegations(plan: Plan, ways: Iterable[Route]) -> Iterator[CedarPolicy]:
     """Identities that act for a user don't act for nobody."""
-    actions = frozenset(a for a in EVERY if a != Action.LIST_TOOLS)
     for agent in dict.fromkeys(r.agent for r in ways):
         identity = plan.identities.get(plan.components[agent].runs_as or "")
         if identity is not None and identity.value("delegation") == "on-behalf-of-user":
             who, id = entity("Agent", agent), f"delegation:{agent}"
             notes = {"id": id, "plan": _at(identity.location)}
-            text = policy_text("forbid", notes, (f"principal == {who}", actions, "resource"), "!(context has user)")
-            yield CedarPolicy(id, text, False, frozenset(actions), who, location=identity.location)
+            text = policy_text("forbid", notes, (f"principal == {who}", _SENDING, "resource"), "!(context has user)")
+            yield CedarPolicy(id, text, False, _SENDING, who, location=identity.location)
 
 
 def _tenants(plan: Plan, ways: Iterable[Route], types: Mapping[str, str]) -> Iterator[CedarPolicy]:

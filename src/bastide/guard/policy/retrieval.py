@@ -34,7 +34,7 @@ class Kept(Struct, frozen=True):
     """What is left of a result."""
 
     result: Any
-    """The same structure with fewer items."""
+    """The same structure with fewer items and nothing beside them; equal to what was given when all of it may go on."""
     kept: int
     dropped: int
 
@@ -110,7 +110,8 @@ def _text(text: str, caller: Caller, meaning: Meaning) -> Kept:
             code="unchecked",
         )
     kept = recheck(decoded, caller, meaning)
-    return Kept(json.dumps(kept.result, ensure_ascii=False), kept.kept, kept.dropped)
+    same = kept.result == decoded
+    return Kept(text if same else json.dumps(kept.result, ensure_ascii=False), kept.kept, kept.dropped)
 
 
 def _items(result: Any) -> tuple[list[str], Any]:
