@@ -7,8 +7,9 @@ count, because the session knows that already; except where it passes a store, o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from bastide.guard.model import CLASSES
 from bastide.plan.model import Plan
@@ -26,10 +27,16 @@ class Feed:
     """The least trusted author; None when nothing says who writes it."""
     data: frozenset[str]
     """Data assets that may be in it."""
-    components: frozenset[str]
-    """Components that it may come from."""
     doubtful: frozenset[str]
     """Data assets in it of which the plan doesn't say who writes them."""
+
+    def join(self, other: Feed) -> Feed:
+        """What may be in either."""
+        levels = [x.integrity for x in (self, other) if x.integrity is not None]
+        return Feed(min(levels, default=None), self.data | other.data, self.doubtful | other.doubtful)
+
+
+NOTHING = Feed(None, frozenset(), frozenset())
 
 
 @dataclass(slots=True)
@@ -42,6 +49,7 @@ class Lattice:
     """Flows that carry weights: they shape how a model behaves, but nobody reads them as content."""
     stores: Collection[str]
     _of: dict[str, list[int]] = field(default_factory=dict)
+    _in_stores: dict[int, Feed] = field(default_factory=dict)
 
     def answers(self, component: str, askers: Collection[str], forgets: bool = False) -> Feed:
         """What may be in what a component gives to any of the askers; what one has sent may come out to another.
@@ -49,30 +57,46 @@ class Lattice:
         forgets: what an asker has stored keeps labels of its own, so it doesn't count here.
         """
         flows = self._flows_from(component)
-        nodes: set[int] = set()
-        for asker in askers:
-            nodes |= self._behind([n for n in flows if self._receiver(n) == asker], asker, forgets)
-        return self._sum(nodes)
+        feeds = (self._behind([n for n in flows if self._receiver(n) == asker], asker, forgets) for asker in askers)
+        return reduce(Feed.join, feeds, NOTHING)
 
     def deliveries(self, component: str, node: int) -> Feed:
         """What may be in the content of one flow's node that enters a component."""
-        return self._sum(self._behind([node], component, forgets=False))
+        return self._behind([node], component, forgets=False)
 
-    def _behind(self, starts: Collection[int], asker: str, forgets: bool) -> set[int]:
-        """The nodes from which content gets to some nodes without passing the asker."""
+    def _behind(self, starts: Collection[int], asker: str, forgets: bool) -> Feed:
+        """What gets to some nodes without passing the asker, but for what is stored on the way."""
+        stored: list[int] = []
+
+        def passes(node: int) -> bool:
+            element = self.graph.element[node]
+            if element in self.stores and not forgets:
+                stored.append(node)
+                return False
+            return element != asker
+
+        found = self._sum(self._before(starts, passes))
+        return reduce(Feed.join, (self._stored(n) for n in stored), found)
+
+    def _stored(self, node: int) -> Feed:
+        """What may be in a store: everything that gets there, whoever asks."""
+        if node not in self._in_stores:
+            self._in_stores[node] = self._sum(self._before([node], lambda _: True))
+        return self._in_stores[node]
+
+    def _before(self, starts: Collection[int], passes: Callable[[int], bool]) -> set[int]:
+        """The nodes from which content gets to some nodes, over those that may be passed."""
         graph = self.graph
-        seen: set[tuple[int, bool]] = set()
-        todo = [(n, False) for n in starts]
+        seen: set[int] = set()
+        todo = list(starts)
         while todo:
-            node, stored = todo.pop()
-            element = graph.element[node]
-            if (node, stored) in seen or (element == asker and not stored) or element in self.loads:
+            node = todo.pop()
+            if node in seen or graph.element[node] in self.loads or not passes(node):
                 continue
-            seen.add((node, stored))
+            seen.add(node)
             if graph.transit[node] or node in starts:
-                kept = stored or (element in self.stores and not forgets)
-                todo += [(before, kept) for before in graph.before[node]]
-        return {node for node, _ in seen}
+                todo += graph.before[node]
+        return seen
 
     def _sum(self, nodes: Collection[int]) -> Feed:
         graph, plan = self.graph, self.plan
@@ -86,7 +110,6 @@ class Lattice:
         return Feed(
             min(levels, default=None),
             frozenset(data),
-            frozenset(graph.element[n] for n in nodes if not graph.is_flow[n]),
             frozenset(graph.uncertain[n] for n in nodes if n in graph.uncertain),
         )
 
