@@ -143,7 +143,7 @@ def _more(message: dict[str, Any], path: Path, names: dict[str, str]) -> Iterato
     if message.get("audio") is not None:
         yield Opaque("audio", True, (*path, "audio"))
     if (notes := message.get("annotations")) is not None:
-        yield from wire.leaves(notes, (*path, "annotations"))
+        yield from wire.sources(notes, (*path, "annotations"))
     yield from wire.unknown_fields(message, _MESSAGE, "message", path)
 
 

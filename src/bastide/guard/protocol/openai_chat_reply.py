@@ -91,7 +91,7 @@ def _message(value: Any, path: Path, choice: int) -> Iterator[Part]:
     if message.get("audio") is not None:
         yield Opaque("audio", True, (*path, "audio"))
     if (notes := message.get("annotations")) is not None:
-        yield from wire.leaves(notes, (*path, "annotations"))
+        yield from wire.sources(notes, (*path, "annotations"))
     yield from wire.unknown_fields(message, _MESSAGE, "message", path)
 
 
