@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import aiohttp
@@ -32,6 +32,7 @@ from bastide.guard.gateway.asgi import (
 from bastide.guard.mcp import headers as head
 from bastide.guard.mcp.book import Book
 from bastide.guard.mcp.gate import ToolGate
+from bastide.guard.mcp.local import LocalServers
 from bastide.guard.mcp.mediator import Mediator
 from bastide.guard.mcp.messages import (
     ASSUMED,
@@ -87,8 +88,9 @@ class HttpProxy:
         self._book = book
         self._secret = secret
         self._limits = limits or Limits()
-        self.sessions = Sessions(clock)
         self._background: set[asyncio.Task[None]] = set()
+        self.sessions = Sessions(clock, self._ended)
+        self._local = LocalServers(self.sessions, self._later)
 
     async def handle(
         self, scope: Scope, receive: Receive, send: Send, caller: Caller, server: McpServer, conversation: str = ""
@@ -111,7 +113,11 @@ class HttpProxy:
             await _refuse(send, problem)
 
     async def close(self) -> None:
-        """Ends what runs in the background."""
+        """Ends what runs in the background, local servers too."""
+        await self._local.close()
+        if self._background:
+            # Servers that are being ended are ended in this time.
+            await asyncio.wait(self._background, timeout=3.0)
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -144,7 +150,11 @@ class HttpProxy:
         sent = dump([m.document for m in onward] if isinstance(parsed, list) else onward[0].document)
         extra = head.stateless_headers(headers, messages[0], onward[0]) if version == STATELESS else {}
         relay = Relay(mediator, onward, back, isinstance(parsed, list))
-        await self._forward(request, _Call("POST", sent, extra, session, version), relay)
+        if request.party.server.command:
+            await _unless_gone(request, relay, self._local.exchange(relay, request.send, session, version))
+            return
+        call = _Call("POST", sent, extra, session, version)
+        await _unless_gone(request, relay, self._exchange(request, call, relay))
 
     async def _session(self, request: _Request, messages: list[Message], version: str) -> Session | None:
         """The session that a request belongs to; None where it starts one, or where the revision or server has none."""
@@ -162,15 +172,22 @@ class HttpProxy:
     async def _get(self, request: _Request) -> None:
         session = await self._existing(request)
         call = _Call("GET", None, head.last_event(request.headers), session, session.mediator.version)
+        relay = Relay(session.mediator, [], [], False)
         session.streams += 1
         try:
-            await self._forward(request, call, Relay(session.mediator, [], [], False))
+            if request.party.server.command:
+                await _unless_gone(request, relay, self._local.stream(session, request.send, self._limits.keep_alive))
+            else:
+                await _unless_gone(request, relay, self._exchange(request, call, relay))
         finally:
             session.streams -= 1
 
     async def _delete(self, request: _Request) -> None:
         session = await self._existing(request)
         self.sessions.close(session)
+        if request.party.server.command:
+            await respond(request.send, 200, b"", ())
+            return
         call = _Call("DELETE", None, {}, session, session.mediator.version)
         try:
             async with self._open(request.party.server, call) as response:
@@ -189,23 +206,8 @@ class HttpProxy:
             )
         return await self.sessions.find(at, request.party)
 
-    async def _forward(self, request: _Request, call: _Call, relay: Relay) -> None:
-        """Sends a request on and brings the answer back; stops when the client goes away."""
-        work = asyncio.ensure_future(self._exchange(request, call, relay))
-        gone = asyncio.ensure_future(_disconnect(request.receive))
-        try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Closing the connection is how the stateless revision cancels, and harmless in the others.
-            for task in (work, gone):
-                task.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
-        try:
-            await work
-        except asyncio.CancelledError:
-            for message in relay.onward:
-                relay.mediator.forget(message.id)
-            raise Disconnected from None
+    def _ended(self, session: Session) -> None:
+        self._local.ended(session)
 
     async def _exchange(self, request: _Request, call: _Call, relay: Relay) -> None:
         try:
@@ -242,7 +244,7 @@ class HttpProxy:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -301,6 +303,25 @@ def _upstream_error(problem: BaseException) -> UpstreamError:
     if isinstance(problem, TimeoutError):
         return UpstreamError("the MCP server did not answer in time", code="upstream_timeout")
     return UpstreamError("the MCP server can't be reached, or broke off")
+
+
+async def _unless_gone(request: _Request, relay: Relay, exchange: Coroutine[Any, Any, None]) -> None:
+    """Runs an exchange, and stops it when the client goes away. Raises `Disconnected` then."""
+    work = asyncio.ensure_future(exchange)
+    gone = asyncio.ensure_future(_disconnect(request.receive))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Closing the connection is how the stateless revision cancels, and harmless in the others.
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+    try:
+        await work
+    except asyncio.CancelledError:
+        for message in relay.onward:
+            relay.mediator.forget(message.id)
+        raise Disconnected from None
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -31,8 +31,8 @@ class Relay:
     def __init__(self, mediator: Mediator, onward: list[Message], back: list[dict[str, Any]], batch: bool) -> None:
         self.mediator = mediator
         self.onward = onward
-        self._back = back
-        self._batch = batch
+        self.back = back
+        self.batch = batch
         self._waiting = [m.id for m in onward if m.kind is Kind.REQUEST]
         self._stream: Stream | None = None
         self.ask_back: Callable[[dict[str, Any]], None] = _ignore
@@ -60,8 +60,8 @@ class Relay:
 
     async def _accepted(self, send: Send) -> None:
         """The server took notifications or answers, for which it owes nothing."""
-        if self._back:
-            await respond(send, 200, dump(self._back))
+        if self.back:
+            await respond(send, 200, dump(self.back))
         else:
             await respond(send, 202, b"", ())
 
@@ -75,11 +75,11 @@ class Relay:
         for message in parsed if isinstance(parsed, list) else [parsed]:
             answers += await self._judged(self._addressed(message))
         answers += [self.mediator.fail(at, _silent()) for at in self._waiting]
-        documents = [*(m.document for m in answers), *self._back]
+        documents = [*(m.document for m in answers), *self.back]
         if not documents:
             await respond(send, 202 if status == 200 else status, b"", ())
         else:
-            await respond(send, status, dump(documents if self._batch else documents[0]), [*JSON, *extra])
+            await respond(send, status, dump(documents if self.batch else documents[0]), [*JSON, *extra])
 
     def _addressed(self, message: Message) -> Message:
         """An error without an id, by which servers refuse what they didn't read, answers the only request that was sent."""
@@ -101,16 +101,16 @@ class Relay:
         problem: GuardError = UpstreamError(f"the MCP server answered with the status {status}")
         if status in (404, 405):
             problem = NotFound("the MCP server has no such thing at this address")
-        made = [self.mediator.fail(at, problem).document for at in self._waiting] + self._back
+        made = [self.mediator.fail(at, problem).document for at in self._waiting] + self.back
         shown = status if status in _PASSED_STATUS else 502
-        body = dump((made if self._batch else made[0]) if made else {"error": str(problem)})
+        body = dump((made if self.batch else made[0]) if made else {"error": str(problem)})
         # A refused tool call is a result, which is read under the status 200 alone.
         await respond(send, 200 if made and "result" in made[0] else shown, body)
 
     async def _events(self, response: aiohttp.ClientResponse, keep_alive: float) -> None:
         assert self._stream is not None
         await self._stream.write(b": open\n\n")
-        for document in self._back:
+        for document in self.back:
             await self._stream.write(frame(dump(document)))
         reader, resumable = Reader(), False
         async for data in _pieces(response, keep_alive):
@@ -158,12 +158,12 @@ class Relay:
             await self._rest(problem)
             await self._stream.end()
             return
-        made = [self.mediator.fail(at, problem).document for at in self._waiting] + self._back
+        made = [self.mediator.fail(at, problem).document for at in self._waiting] + self.back
         if not made:
             await respond(send, 502, dump({"error": str(problem)}))
             return
-        status = 200 if "result" in made[0] or self._batch else problem.status
-        await respond(send, status, dump(made if self._batch else made[0]))
+        status = 200 if "result" in made[0] or self.batch else problem.status
+        await respond(send, status, dump(made if self.batch else made[0]))
 
 
 def _ignore(document: dict[str, Any]) -> None:

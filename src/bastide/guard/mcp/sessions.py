@@ -44,8 +44,10 @@ class Session(Struct, eq=False):
 class Sessions:
     """All sessions, bounded in number and time."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], closed: Callable[[Session], None]) -> None:
+        """closed: told of every session that ends."""
         self._clock = clock
+        self._closed = closed
         self._by_id: OrderedDict[str, Session] = OrderedDict()
         self._owned: dict[Owner, int] = {}
 
@@ -88,6 +90,7 @@ class Sessions:
                 self._owned[session.owner] = left
             else:
                 self._owned.pop(session.owner, None)
+            self._closed(session)
 
     def __len__(self) -> int:
         return len(self._by_id)
