@@ -76,6 +76,17 @@ def test_a_tool_with_free_text_is_judged_by_it(decision: Any, seen: str | None) 
     assert [e["input"] for e in out if e["type"] == "response.custom_tool_call_input.done"] == ([seen] if seen else [])
 
 
+def test_the_guards_free_text_is_written_back_as_text() -> None:
+    tool = {"id": "c", "type": "custom", "custom": {"name": "sql", "input": "a"}}
+    item = {"type": "custom_tool_call", "id": "i", "call_id": "c", "name": "sql", "input": "a"}
+    for codec, document in ((openai_chat, completion({"tool_calls": [tool]})), (openai_responses, response(item))):
+        (call,) = codec.reply(document).parts
+        assert isinstance(call, ToolCall)
+        (edited,) = codec.reply(codec.rewrite(document, {call.path: {"input": "b"}})).parts
+        assert isinstance(edited, ToolCall)
+        assert edited.raw == "b"
+
+
 def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
     pieces = [
         {"id": "a", "function": {"name": "read", "arguments": "{"}},
@@ -207,3 +218,17 @@ def test_tool_examples_are_reported() -> None:
     tool = {"name": "f", "input_schema": {}, "input_examples": [{"a": 1}]}
     request = anthropic_messages.request({**ASK, "tools": [tool]})
     assert request.opaque == (Opaque("tool.input_examples", True, ("tools", 0, "input_examples")),)
+
+
+def test_what_known_vendors_add_is_no_surprise() -> None:
+    """Verdicts of filters, names and numbers, of Azure, OpenRouter, Groq, llama.cpp and Bedrock."""
+    guard = Guard(opaque=False)
+    first = chat.chunk(prompt_filter_results=[{"prompt_index": 0}], provider="p", timings={"n": 1}, kv_transfer=None)
+    end = chat.chunk({}, "stop")
+    end["choices"][0]["content_filter_results"] = {"hate": {"filtered": False}}
+    filtered(openai_chat, guard, stream_of(first, chat.chunk({"content": "x"}), end, done=True))
+    stop = {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}
+    filtered(anthropic_messages, guard, messages.whole(messages.START, messages.end()[0], stop))
+    events = [{"type": "keepalive"}]
+    filtered(openai_responses, guard, responses.whole(events, items=[]))
+    assert guard.asked == []

@@ -19,7 +19,7 @@ from bastide.guard.protocol.stream import MAX_HELD, Filter, arguments_text, inde
 MESSAGE = wire.words(
     "id type role model content stop_reason stop_sequence stop_details usage container context_management diagnostics"
 )
-_EVENT = wire.words("type index delta content_block message usage context_management")
+_EVENT = wire.words("type index delta content_block message usage context_management amazon-bedrock-invocationMetrics")
 _DELTA = wire.words("type text thinking signature citation partial_json")
 _END = wire.words("stop_reason stop_sequence stop_details container")
 _TYPES = {

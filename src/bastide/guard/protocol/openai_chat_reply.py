@@ -9,13 +9,18 @@ from typing import Any
 from bastide.errors import Malformed, UpstreamError
 from bastide.guard.events import Opaque, Part, Path, Reply, Request, Text, ToolCall, Usage
 from bastide.guard.protocol import sse, wire
+from bastide.guard.protocol.stream import arguments_text
 
 NAME = "openai.chat"
 
 FIELDS = wire.words(
-    "id object created model choices usage system_fingerprint service_tier metadata moderation obfuscation"
+    "id object created model choices usage system_fingerprint service_tier metadata moderation obfuscation "
+    # Of Azure, OpenRouter, Groq and llama.cpp: verdicts of filters, names and numbers.
+    "prompt_filter_results provider x_groq timings"
 )
-_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs", "stop_reason"})
+CHOICE = wire.words(
+    "index message delta finish_reason logprobs stop_reason content_filter_results content_filter_offsets native_finish_reason"
+)
 _MESSAGE = wire.words("role content refusal tool_calls function_call audio annotations reasoning_content reasoning")
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
@@ -54,7 +59,7 @@ def reply(document: Any) -> Reply:
         path: Path = ("choices", number)
         choice = wire.need_object(value, path, UpstreamError)
         parts += _message(choice.get("message"), (*path, "message"), number)
-        parts += wire.unknown_fields(choice, _CHOICE, "choice", path)
+        parts += wire.unknown_fields(choice, CHOICE, "choice", path)
     finish = choices[0].get("finish_reason") if choices else ""
     return Reply(
         id=_string(body.get("id")),
@@ -103,7 +108,9 @@ def legacy_id(choice: int) -> str:
 def rewrite(document: Any, edits: Mapping[Path, Any]) -> Any:
     """See `Codec.rewrite`. Token probabilities of an edited choice go: they spell the old text."""
     more: dict[Path, Any] = {}
-    for path in edits:
+    for path, value in edits.items():
+        if path[-2:] == ("custom", "input") and isinstance(value, dict):
+            more[path] = arguments_text(value, free=True)
         if path[:1] == ("choices",) and len(path) > 2 and document["choices"][path[1]].get("logprobs") is not None:
             more[(*path[:2], "logprobs")] = None
     return wire.rewrite(document, {**edits, **more})

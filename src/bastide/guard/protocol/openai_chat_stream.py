@@ -13,12 +13,11 @@ from bastide.errors import GuardError, UpstreamError
 from bastide.guard.events import ToolCall
 from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
-from bastide.guard.protocol.openai_chat_reply import FIELDS, finish_reason, legacy_id, usage
+from bastide.guard.protocol.openai_chat_reply import CHOICE, FIELDS, finish_reason, legacy_id, usage
 from bastide.guard.protocol.openai_common import error_object
 from bastide.guard.protocol.stream import MAX_HELD, MAX_OPEN, Filter, arguments_text, index
 
 _CHANNELS = {"content": "text", "refusal": "refusal", "reasoning_content": "reasoning", "reasoning": "reasoning_"}
-_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "content_filter_results"})
 _CALL = frozenset({"index", "id", "type", "function", "custom"})
 _DONE = sse.frame(b"[DONE]")
 
@@ -97,7 +96,7 @@ class ChatFilter(Filter):
             state = self._choices[number] = _Choice()
         if state.ended:
             raise UpstreamError("the model's stream goes on with a choice that had ended")
-        for field in wire.unknown_fields(choice, _CHOICE, "choice", path):
+        for field in wire.unknown_fields(choice, CHOICE, "choice", path):
             self._opaque(field.type)
         delta = choice.get("delta")
         before = wire.need_object(delta, (*path, "delta"), UpstreamError) if delta is not None else {}

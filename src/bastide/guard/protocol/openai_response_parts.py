@@ -16,7 +16,7 @@ RESPONSE = wire.words(
     "temperature tool_choice tools top_p background conversation max_output_tokens max_tool_calls moderation "
     "previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention prompt_cache_diagnostics reasoning "
     "safety_identifier service_tier store text tool_usage top_logprobs truncation usage user access_programs image "
-    "input_transformations frequency_penalty presence_penalty"
+    "input_transformations frequency_penalty presence_penalty content_filters"
 )
 
 

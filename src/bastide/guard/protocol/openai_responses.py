@@ -17,6 +17,7 @@ from bastide.guard.protocol.openai_common import error, models
 from bastide.guard.protocol.openai_items import Items
 from bastide.guard.protocol.openai_response_parts import RESPONSE, explanation, usage
 from bastide.guard.protocol.openai_responses_stream import filter
+from bastide.guard.protocol.stream import arguments_text
 
 __all__ = [
     "NAME",
@@ -105,7 +106,9 @@ def reply(document: Any) -> Reply:
 def rewrite(document: Any, edits: Mapping[Path, Any]) -> Any:
     """See `Codec.rewrite`. Token probabilities of an edited text go: they spell the old one."""
     more: dict[Path, Any] = {}
-    for path in edits:
+    for path, value in edits.items():
+        if len(path) == 3 and path[2] == "input" and isinstance(value, dict):
+            more[path] = arguments_text(value, free=True)
         if len(path) == 5 and path[0] == "output" and path[2] == "content":
             part = document["output"][path[1]]["content"][path[3]]
             if part.get("logprobs"):

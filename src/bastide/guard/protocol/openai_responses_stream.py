@@ -100,7 +100,8 @@ class ResponseFilter(Filter):
         elif kind.startswith(_OF_CALLS):
             self._of_call(event)
         else:
-            self._opaque(f"event:{wire.short(kind)}")
+            if kind != "keepalive":
+                self._opaque(f"event:{wire.short(kind)}")
             self._emit(event)
 
     def _emit(self, event: dict[str, Any]) -> None:
