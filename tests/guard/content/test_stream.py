@@ -46,7 +46,7 @@ def settled(text: str) -> int:
     return at if at >= 0 and ")" not in text[at:] else len(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TEXTS, SIZES)
 def test_any_cutting_gives_what_the_whole_gives(text: str, sizes: list[int]) -> None:
     """What goes on, the outcome and the findings don't depend on how an answer is cut, and are those of the whole."""

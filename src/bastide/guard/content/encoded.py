@@ -39,15 +39,11 @@ class View(Struct, frozen=True):
 
 def _bytes(decoded: bytes) -> str:
     """The text that bytes are; '' when they are none."""
+    wide = len(decoded) % 2 == 0 and decoded.count(0) * 4 >= len(decoded)
     try:
-        text = decoded.decode("utf-8")
+        text = decoded.decode("utf-16-le" if wide else "utf-8")
     except UnicodeDecodeError:
-        if b"\x00" not in decoded or len(decoded) % 2:
-            return ""
-        try:
-            text = decoded.decode("utf-16-le")
-        except UnicodeDecodeError:
-            return ""
+        return ""
     odd = sum(not (c.isprintable() or c in "\r\n\t") for c in text[:2000])
     return text if odd * 20 <= len(text[:2000]) else ""
 
@@ -123,7 +119,7 @@ _PARTS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("entities", r"(?:[^&\n]{0,3}&(?:#x?[0-9a-f]{1,6}|[a-z]{2,8});){4,}[^&\n]{0,3}", html.unescape),
     ("escapes", r"(?:[^\\\n]{0,3}\\(?:u\{?[0-9a-f]{4,6}\}?|U[0-9a-f]{8}|x[0-9a-f]{2})){4,}", _escapes),
     ("spaced", r"\b(?:[a-z0-9](?: {1,3}|[._*|-]{1,2}| ?[._*|-] ?)){10,}[a-z0-9]\b", _spaced),
-    ("morse", r"(?:[.-]{1,5}(?: {1,3}|\s{0,2}/\s{0,2})){10,}[.-]{0,5}", _morse),
+    ("morse", r"(?:[.-]{1,5}(?:\s{0,2}/\s{0,2}| {1,3})){10,}[.-]{0,5}", _morse),
 )
 _WHOLE: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("rot13", r"\b(?:vtaber|qvfertneq|vafgehpgvbaf?|cerivbhf|cebzcg|erfgevpgvbaf|olcnff|erirny)\b", lambda t: t.translate(_ROT13)),

@@ -149,7 +149,8 @@ def printable(text: str, most: int = 80) -> str:
     return short if len(short) <= most else short[: most - 1] + "…"
 
 
-_TAGS = re.compile(r"(?<!\U0001f3f4)[\U000e0020-\U000e007e][\U000e0000-\U000e007f]+")
+_TAGS = re.compile(r"(?<![\U000e0020-\U000e007f])[\U000e0020-\U000e007f]{2,}")
+_FLAG = "\U0001f3f4"
 _SELECTORS = re.compile(r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 _ZERO = re.compile(r"[\u200b-\u200d\u2060-\u2064\ufeff]{8,}")
 _BIDI = re.compile(r"[\u202d\u202e]")
@@ -160,6 +161,8 @@ def _hidden(text: str) -> tuple[Detection, ...]:
     """Hidden text that carries a message: tag characters (ASCII smuggling), selectors and zero-width characters as bytes, turned text."""
     found = []
     for match in _TAGS.finditer(text):
+        if text[match.start() - 1 : match.start()] == _FLAG and len(match.group()) <= 8:
+            continue  # a regional flag, such as Wales
         message = "".join(chr(ord(c) - 0xE0000) for c in match.group() if 0xE0020 <= ord(c) < 0xE007F)
         found.append(_detection("tag-characters", 0.97, match, f"says `{printable(message)}` in tag characters"))
     for match in _SELECTORS.finditer(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -106,7 +107,8 @@ class ContentScanner:
         key = (direction, vault is not None, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
         known = self._cache.get(key)
         if known is not None:
-            self._cache.move_to_end(key)
+            with suppress(KeyError):  # another thread may just have dropped it
+                self._cache.move_to_end(key)
             return known
         try:
             verdict = self._answer(text, None) if direction == "assistant" else self._input(text, direction, vault)
@@ -151,7 +153,7 @@ class ContentScanner:
         detections += self._decoded(view, direction, 1, [_VIEWS, _VIEW_SIZE])
         if self._personal is not None:
             detections += [d for d in self._personal(text) if self._wanted(d.detector)]
-        if self._detector is not None and direction in ("user", "retrieved", "tool"):
+        if self._detector is not None and direction != "system" and self._due(text, direction, detections):
             detections += self._detector.detect(view.text, direction)
         if vault is not None and "<" in text:
             detections += [
@@ -161,6 +163,10 @@ class ContentScanner:
         if not detections:
             return _CLEAN
         return self._verdict(text, direction, detections, vault)
+
+    def _due(self, text: str, direction: Direction, detections: Sequence[Detection]) -> bool:
+        """Whether the detector could still change what happens: not when the rules are sure already."""
+        return not detections or self._attack(noisy_or(text, detections), direction) is not Outcome.BLOCK
 
     def _decoded(self, view: Normalised, direction: Direction, depth: int, left: list[int]) -> list[Detection]:
         """What stands in encoded parts, at the place of the outermost encoding. `left`: views and characters that may still be read."""

@@ -79,6 +79,7 @@ class StreamScanner:
         self._released = 0  # absolute: everything before has gone on, or was replaced
         self._total = 0
         self._after: dict[int, int] = {}
+        self._seen: dict[str, int] = {}  # detector of a check -> absolute end of what it found last
         self._fences = Fences()
         self._detections: list[Detection] = []
         self._outcome = Outcome.ALLOW
@@ -161,9 +162,11 @@ class StreamScanner:
             for _, f in found
             if f.valid and f.begin < boundary
         ]
-        for check, detection in checked:
+        for check, detection in sorted(checked, key=lambda found: _range(found[1], length)):
             start, end = _range(detection, length)
-            if end > since and max(start, since) < boundary:
+            stop = self._base + view.span(end - 1, end).end if end > since else 0
+            if max(start, since) < boundary and stop > self._seen.get(detection.detector, 0):
+                self._seen[detection.detector] = stop
                 what = (detection.detector, detection.score, detection.why)
                 items.append(self._item(view, what, (max(start, since), end), check))
         return boundary, sorted(filter(self._counts, items), key=lambda item: (item.start, -item.end))
