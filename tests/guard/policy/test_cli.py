@@ -132,3 +132,53 @@ def test_own_policies_are_printed_too(run: Run) -> None:
     result = run("policy", "--settings", "other.yaml")
     assert result.exit_code == 2
     assert "own.cedar:1: no Cedar policy" in result.stderr
+
+
+def test_why_from_the_log(run: Run) -> None:
+    """A recorded decision is shown with the policies that decided, whatever is wrapped around the entry."""
+    ruling = {
+        "effect": "approve",
+        "reason": "a person has to agree",
+        "policies": ["rule:influence", "rule:gone"],
+        "flow": "assistant->refund",
+        "version": "sha256:0",
+    }
+    caller = {"agent": "assistant", "user": "u1"}
+    label = {"integrity": "public", "confidentiality": "internal", "sources": ["inbox"]}
+    entry = {"kind": "decision", "request": "r1", "caller": caller, "tool": "refund", "ruling": ruling, "label": label}
+    refused = {
+        "kind": "request",
+        "request": "r2",
+        "caller": caller,
+        "error": {"code": "content_blocked", "message": "an attack"},
+    }
+    lines = [
+        json.dumps({"seq": 1, "entry": entry}),
+        "{broken",
+        "[]",
+        json.dumps(refused),
+        json.dumps({**entry, "request": "r3", "ruling": 7}),
+    ]
+    Path("log").mkdir()
+    Path("log/000001.jsonl").write_text("\n".join(lines))
+    told = run("explain", "--log", "log", "--request", "r1")
+    assert told.exit_code == 0, told.stderr
+    for words in (
+        "APPROVE",
+        "`assistant` for `u1` asked for `refund`",
+        "public text, internal data, from inbox",
+        "forbid (",
+        "rule:gone: the policy has none",
+        "has changed since",
+    ):
+        assert words in told.stdout
+    assert "an attack" in run("explain", "--log", "log", "--request", "r2").stdout
+    assert (
+        json.loads(run("explain", "--log", "log", "--request", "r1", "-f", "json").stdout)["decisions"][0]["current"]
+        is False
+    )
+    assert "says nothing" in run("explain", "--log", "log", "--request", "r3").stderr
+    assert "go together" in run("explain", "--log", "log").stderr
+    assert "can't be read" in run("explain", "--log", "nolog", "--request", "r").stderr
+    Path("log/000001.jsonl").unlink()
+    assert "holds no log" in run("explain", "--log", "log", "--request", "r").stderr

@@ -10,6 +10,7 @@ from bastide.guard.model import CLASSES, Meaning, Question
 from bastide.guard.policy.cedar import CedarPolicy, literal
 from bastide.guard.policy.compile import Compiled
 from bastide.guard.policy.explain import Explanation
+from bastide.guard.policy.recorded import Recorded
 from bastide.plan.vocabulary import TRUST_LEVELS
 
 
@@ -57,6 +58,22 @@ def explanation_data(found: Explanation) -> dict[str, Any]:
         "policies": [_policy(p) for p in found.policies],
         "flow": {"id": flow.id, "at": _at(flow.location)} if flow else None,
         "changes": [{"when": c.words, "effect": c.effect.value} for c in found.changes],
+    }
+
+
+def recorded_data(one: Recorded) -> dict[str, Any]:
+    """A decision from the log as plain data."""
+    return {
+        "asked_for": one.what,
+        "agent": one.agent,
+        "user": one.user,
+        "effect": one.effect,
+        "reason": one.reason,
+        "flow": one.flow,
+        "version": one.version,
+        "current": one.current,
+        "influence": one.influence,
+        "policies": [{"id": id, "text": policy.text if policy else ""} for id, policy in one.policies],
     }
 
 

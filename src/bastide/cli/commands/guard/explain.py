@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bastide.guard.model import Question
     from bastide.guard.policy.decide import CompiledPolicy
     from bastide.guard.policy.explain import Explanation
+    from bastide.guard.policy.recorded import Recorded
 
 
 @click.command()
@@ -61,6 +62,15 @@ if TYPE_CHECKING:
     metavar="NAME=JSON",
     help="An argument, for policies of your own; repeatable.",
 )
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Explain what is in this log instead; with --request.",
+)
+@click.option(
+    "--request", "request_id", default="", metavar="ID", help="The request in the log, as the guard's answer names it."
+)
 @options.format_option("table", "json", default="table")
 @options.output_option
 @options.pack_option
@@ -78,15 +88,22 @@ def explain(
     """Say why a call would be allowed or denied by the policy of PLAN, and what would change that.
 
     \b
-    Example:
+    Examples:
       bastide guard explain bastide.yaml --agent assistant --tool refund --user u1 --actor customer --integrity public
+      bastide guard explain bastide.yaml --log guard-log --request 6f1c
     """
     from bastide.guard.policy.decide import CompiledPolicy
     from bastide.guard.policy.explain import explain as explained
 
-    if not (asked["agent"] and asked["tool"]):
-        raise click.UsageError("say who calls what: --agent and --tool")
+    log, request = asked["log"], asked["request_id"]
+    if bool(log) != bool(request):
+        raise click.UsageError("--log and --request go together")
+    if not log and not (asked["agent"] and asked["tool"]):
+        raise click.UsageError("say who calls what: --agent and --tool; or what to look up: --log and --request")
     policy = CompiledPolicy(read_policy(plan, settings, packs))
+    if log:
+        put(_from_log(policy, log, request, format_, output is None), output, quiet)
+        return
     found = explained(policy, _question(policy, asked))
     if format_ == "json":
         from bastide.guard.policy.show import explanation_data
@@ -136,10 +153,9 @@ def _table(found: Explanation, to_screen: bool) -> str:
     """The ruling, what it rests on, what would change it."""
     from bastide.cli.screen import Screen, join, text
 
-    style = {"allow": "bold green", "approve": "bold yellow", "deny": "bold red"}
     ruling = found.ruling
     screen = Screen(to_screen)
-    screen.add(join(text(ruling.effect.value.upper(), style[ruling.effect.value]), "  ", ruling.reason))
+    screen.add(join(text(ruling.effect.value.upper(), _STYLES[ruling.effect.value]), "  ", ruling.reason))
     if found.meaning is not None:
         m = found.meaning
         screen.heading(f"What `{m.name}` is")
@@ -160,3 +176,37 @@ def _table(found: Explanation, to_screen: bool) -> str:
         words = {"allow": "allowed", "approve": "allowed after a person agreed,"}
         screen.rows(((words[c.effect.value], f"when {c.words}") for c in found.changes), indent=2)
     return screen.text()
+
+
+def _from_log(policy: CompiledPolicy, log: Path, request: str, format_: str, to_screen: bool) -> str:
+    """What the log says about a request. Raises `UsageError` when it says nothing."""
+    from bastide.guard.policy.recorded import entries, recorded
+
+    found = list(recorded(entries(log), request, policy))
+    if not found:
+        raise UsageError(f"{log}: says nothing about a decision in the request `{request[:80]}`")
+    if format_ == "json":
+        from bastide.guard.policy.show import recorded_data
+        from bastide.report.json_ import dumps, head
+
+        return dumps({**head(), "request": request, "decisions": [recorded_data(one) for one in found]})
+    return "\n".join(_recorded(one, to_screen) for one in found)
+
+
+def _recorded(one: Recorded, to_screen: bool) -> str:
+    from bastide.cli.screen import Screen, join, text
+
+    screen = Screen(to_screen)
+    screen.add(join(text(one.effect.upper(), _STYLES.get(one.effect, "bold")), "  ", one.reason))
+    whom = f" for `{one.user}`" if one.user else ""
+    screen.add(f"`{one.agent}`{whom} asked for `{one.what}`; shaped by {one.influence}", indent=2)
+    if one.flow:
+        screen.add(f"by the flow {one.flow}", indent=2)
+    for id, policy in one.policies:
+        screen.add(text(policy.text if policy else f"{id}: the policy has none of this name any more"), indent=2)
+    if not one.current:
+        screen.add("the policy has changed since then", indent=2)
+    return screen.text()
+
+
+_STYLES = {"allow": "bold green", "approve": "bold yellow", "deny": "bold red"}
