@@ -114,18 +114,20 @@ class ProxyApp:
     def __init__(
         self, gate: FakeGate, server: McpServer, book: Book | None = None, limits: Limits | None = None
     ) -> None:
-        self.gate, self.server = gate, server
-        self.book = book or Book()
-        self.limits = limits
-        self.proxy: HttpProxy | None = None
         self.http: aiohttp.ClientSession | None = None
-        self.now = 1000.0
+        self._made: list[HttpProxy] = []
+        self.set(gate, server, book, limits)
+
+    def set(self, gate: FakeGate, server: McpServer, book: Book | None = None, limits: Limits | None = None) -> None:
+        """Begins anew with another gate, so that tests can share the servers, which take longer to start than most tests."""
+        self.gate, self.server, self.now = gate, server, 1000.0
+        self.proxy = HttpProxy(self._session, gate, book or Book(), _secret, limits, lambda: self.now)
+        self._made.append(self.proxy)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        assert self.proxy is not None
         user = dict(scope["headers"]).get(b"x-user", b"alice").decode()
         caller = Caller(agent="assistant", user=user, key="k1")
         await self.proxy.handle(scope, receive, send, caller, self.server)
@@ -133,12 +135,10 @@ class ProxyApp:
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
         self.http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        self.proxy = HttpProxy(self._session, self.gate, self.book, _secret, self.limits, lambda: self.now)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self.proxy.close()
+        await asyncio.gather(*(proxy.close() for proxy in self._made))
         await self.http.close()
-        await asyncio.sleep(0)
         await send({"type": "lifespan.shutdown.complete"})
 
     def _session(self) -> aiohttp.ClientSession:

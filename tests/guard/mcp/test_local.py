@@ -18,6 +18,7 @@ from bastide.guard.settings import McpServer
 from tests.guard.mcp.fakes import FakeGate, ProxyApp, serving
 from tests.guard.mcp.test_stdio import BARE, LOCAL, ROOT
 
+pytestmark = pytest.mark.slow
 LOCAL_HERE = (
     sys.executable,
     "-c",

@@ -29,6 +29,9 @@ class Upstream:
     """A server that answers by method; remembers what it was sent."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self.seen: list[tuple[str, dict[str, str], Any]] = []
         self.tools: list[dict[str, Any]] = [TOOL]
         self.call: Pieces | None = None
@@ -138,33 +141,39 @@ def read(body: bytes, kind: str) -> Any:
 Test = Callable[[Caller, Upstream, ProxyApp], Awaitable[None]]
 
 
-def run(test: Test, gate: FakeGate | None = None, **options: Any) -> FakeGate:
-    gate = gate or FakeGate()
-    book = options.pop("book", None)
-    limits = Limits(Bounds(body=20_000, reply=options.pop("reply", 50_000)), keep_alive=0.05)
-    with world(gate, book, limits, options) as (upstream, app, url):
+@pytest.fixture(scope="module")
+def world() -> Iterator[tuple[Upstream, ProxyApp, str, str]]:
+    upstream = Upstream()
+    app = ProxyApp(FakeGate(), McpServer("crm"))
+    with serving(upstream) as address, serving(app) as url:
+        yield upstream, app, address, url
 
-        async def go() -> None:
+
+Run = Callable[..., FakeGate]
+
+
+@pytest.fixture
+def run(world: tuple[Upstream, ProxyApp, str, str]) -> Run:
+    """Runs a test against servers that remember nothing of the test before."""
+    upstream, app, address, url = world
+    upstream.reset()
+
+    def go(test: Test, book: Book | None = None, timeout: float = 0.5) -> FakeGate:
+        gate = FakeGate()
+        server = McpServer("crm", url=address + "/mcp", key=Secret(env="X"), timeout=timeout)
+        app.set(gate, server, book, Limits(Bounds(body=20_000, reply=50_000), keep_alive=0.05))
+
+        async def with_client() -> None:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
                 await test(Caller(http, url), upstream, app)
 
-        asyncio.run(go())
-    return gate
+        asyncio.run(with_client())
+        return gate
+
+    return go
 
 
-@contextlib.contextmanager
-def world(
-    gate: FakeGate, book: Book | None, limits: Limits, options: dict[str, Any]
-) -> Iterator[tuple[Upstream, ProxyApp, str]]:
-    upstream = Upstream()
-    with serving(upstream) as address:
-        server = McpServer("crm", url=address + "/mcp", key=Secret(env="X"), **{"timeout": 0.5, **options})
-        app = ProxyApp(gate, server, book, limits)
-        with serving(app) as url:
-            yield upstream, app, url
-
-
-def test_no_token_passthrough() -> None:
+def test_no_token_passthrough(run: Run) -> None:
     """The server gets the credential of the settings and no header of the client; the client none of the server's."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -187,7 +196,7 @@ def test_no_token_passthrough() -> None:
     run(test)
 
 
-def test_session_hijack() -> None:
+def test_session_hijack(run: Run) -> None:
     """A session id of another caller is as unknown as one that never was, and the log knows."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -211,7 +220,7 @@ def test_session_hijack() -> None:
     assert ("session", "crm") in run(test).seen
 
 
-def test_rug_pull() -> None:
+def test_rug_pull(run: Run) -> None:
     """A tool whose description changes after it was pinned is no longer offered, and a call of it never reaches the server."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -230,7 +239,7 @@ def test_rug_pull() -> None:
     assert ("pin", "echo") in run(test, book=Book({"crm": pin("crm", [TOOL])})).seen
 
 
-def test_unknown_and_wrong() -> None:
+def test_unknown_and_wrong(run: Run) -> None:
     """Unknown methods, revisions, parameters and media types are refused, and nothing of them is sent on."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -255,7 +264,7 @@ def test_unknown_and_wrong() -> None:
     assert {("unscanned", "system/reboot"), ("unscanned", "response"), ("unscanned", "notifications/own")} <= gate.seen
 
 
-def test_origin() -> None:
+def test_origin(run: Run) -> None:
     """A page from elsewhere, in a browser on this machine, gets nothing."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -266,7 +275,7 @@ def test_origin() -> None:
     run(test)
 
 
-def test_old_transport() -> None:
+def test_old_transport(run: Run) -> None:
     """The HTTP+SSE transport of 2024-11-05 is refused in clear words."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -291,7 +300,7 @@ def test_old_transport() -> None:
         ("application/json", [json.dumps(result(5, {"content": [], "resultType": "task"})).encode()], "doesn't know"),
     ],
 )
-def test_bad_answers(kind: str, pieces: Pieces, why: str) -> None:
+def test_bad_answers(run: Run, kind: str, pieces: Pieces, why: str) -> None:
     """Whatever a server does in place of an answer, the model gets a result that says what happened."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -307,7 +316,7 @@ def test_bad_answers(kind: str, pieces: Pieces, why: str) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])
-def test_upstream_status(status: int) -> None:
+def test_upstream_status(run: Run, status: int) -> None:
     """A server that refuses the guard's own credential, or fails, is no matter of the client's; its words stay here."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -320,7 +329,7 @@ def test_upstream_status(status: int) -> None:
     run(test)
 
 
-def test_server_is_gone() -> None:
+def test_server_is_gone(run: Run) -> None:
     """A server that can't be reached is a clear error, and so is its tool's result."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -332,7 +341,7 @@ def test_server_is_gone() -> None:
     run(test)
 
 
-def test_questions() -> None:
+def test_questions(run: Run) -> None:
     """Sampling in a stream is answered by the guard; the client sees only what it asked for, with ids and keep-alives between."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -366,7 +375,7 @@ def test_questions() -> None:
     assert ("unscanned", "sampling/createMessage") in run(test).seen
 
 
-def test_stream_of_its_own() -> None:
+def test_stream_of_its_own(run: Run) -> None:
     """The stream that GET opens carries notifications, judged, and is taken up where the client says."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -387,7 +396,7 @@ def test_stream_of_its_own() -> None:
     assert ("unscanned", "notifications/unheard") in run(test).seen
 
 
-def test_batch() -> None:
+def test_batch(run: Run) -> None:
     """A batch of 2025-03-26: what may pass passes, what may not is answered in its place."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -400,7 +409,7 @@ def test_batch() -> None:
     run(test)
 
 
-def test_client_goes_away() -> None:
+def test_client_goes_away(run: Run) -> None:
     """When the client leaves, the request to the server ends with it."""
 
     async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
@@ -415,7 +424,7 @@ def test_client_goes_away() -> None:
     run(test, timeout=60)
 
 
-def test_too_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_sessions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller has a bounded number of sessions, and idle ones are forgotten."""
     monkeypatch.setattr("bastide.guard.mcp.sessions.MAX_OWNED", 2)
 

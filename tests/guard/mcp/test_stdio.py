@@ -49,6 +49,7 @@ def test_official(mode: Any) -> None:
     asyncio.run(talk())
 
 
+@pytest.mark.slow
 def test_elicitation() -> None:
     """A question of the server reaches the user only when the settings allow it; both ways are judged."""
     asked: list[str] = []
@@ -155,6 +156,7 @@ def test_no_such_program() -> None:
         assert b"Traceback" not in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs process groups")
 def test_the_end() -> None:
     """On SIGTERM the server ends too, with everything that it started, however stubborn."""
