@@ -15,7 +15,7 @@ from bastide.guard.content import canary, topics
 from bastide.guard.content.encoded import DEPTH, views
 from bastide.guard.content.normalise import Normalised, normalise, printable
 from bastide.guard.content.redact import PLACEHOLDER, Vault, replace
-from bastide.guard.content.rules import Finding, Matcher, Rule, builtin
+from bastide.guard.content.rules import Finding, Rule, builtin, matcher
 from bastide.guard.content.stream import Answers, Check, StreamScanner
 from bastide.guard.interface import Detector, Direction
 from bastide.guard.model import Detection, Outcome, Span, Verdict
@@ -72,7 +72,7 @@ class ContentScanner:
         self._reversible = tuple(f"{family}/" for family in reversible)
         extra = topics.rules(self._settings.topics_denied) + canary.rules(canaries)
         self._matchers = {
-            direction: Matcher(self._rules(direction, extra))
+            direction: matcher(self._rules(direction, extra))
             for direction in ("user", "retrieved", "tool", "system", "assistant")
         }
         self._answers = Answers(
@@ -83,8 +83,8 @@ class ContentScanner:
         )
         self._cache: OrderedDict[tuple[str, bool, bytes], Verdict] = OrderedDict()
 
-    def _rules(self, direction: str, extra: Sequence[Rule]) -> list[Rule]:
-        return [rule for rule in (*builtin(), *extra) if direction in rule.directions and self._wanted(rule.id)]
+    def _rules(self, direction: str, extra: Sequence[Rule]) -> tuple[Rule, ...]:
+        return tuple(rule for rule in (*builtin(), *extra) if direction in rule.directions and self._wanted(rule.id))
 
     def _wanted(self, name: str) -> bool:
         settings = self._settings
