@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One conversation of one caller: reads what comes in, decides what the model proposes, judges what goes out.
+
+This is the guard itself, without network or clock: the gateway, the library, the hooks and `guard replay` all use it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bastide.errors import Denied, TooLarge
+from bastide.guard.content.leakage import Leakage
+from bastide.guard.content.redact import Vault
+from bastide.guard.content.stream import Check, StreamScanner
+from bastide.guard.engine import Engine
+from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, ToolCall, ToolResult, Turn
+from bastide.guard.flow.exfiltration import links, neutral, scan_links, settled
+from bastide.guard.flow.session import Endorsement, Session
+from bastide.guard.flow.tools import changed, digests, shadowing
+from bastide.guard.interface import Direction
+from bastide.guard.limits.loops import LoopGuard
+from bastide.guard.model import (
+    Action,
+    Caller,
+    Detection,
+    Effect,
+    Influence,
+    Label,
+    Meaning,
+    Outcome,
+    Question,
+    Ruling,
+    Verdict,
+)
+from bastide.guard.policy.retrieval import needs_check, recheck, restrict
+
+REMOVED = "[removed by the guard: {}]"
+"""What stands in the place of a text from outside that was found to be an attack."""
+
+
+class Sighting(Struct, frozen=True):
+    """A text with something in it: for the log."""
+
+    direction: Direction
+    source: str
+    """Plan component it came from, or the role."""
+    verdict: Verdict
+    class_: int
+    """Class of the data that the text may hold."""
+
+
+class Intake(Struct, frozen=True):
+    """What reading a request came to."""
+
+    edits: dict[Path, Any]
+    """Texts to replace before the request goes on."""
+    sightings: tuple[Sighting, ...] = ()
+    unscanned: tuple[str, ...] = ()
+    """Types of content that could not be scanned and was let through."""
+    endorsements: tuple[Endorsement, ...] = ()
+    dropped: int = 0
+    """Items of retrievals that were another tenant's or over the user's clearance."""
+
+
+class CallDecision(Struct, frozen=True):
+    """What is to happen with a call that the model proposes."""
+
+    call: ToolCall
+    """With the arguments that may be sent: a tenant filter is written into them."""
+    ruling: Ruling
+    influence: Influence
+    meaning: Meaning
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be made now."""
+        return self.ruling.effect is Effect.ALLOW
+
+
+class Conversation:
+    """One conversation. Not thread-safe; it holds everything that the labels of its next call depend on."""
+
+    def __init__(self, engine: Engine, caller: Caller, session: Session | None = None) -> None:
+        self.engine = engine
+        self.caller = caller
+        self.session = session or Session(
+            engine.meanings, required=_required(engine), origins=engine.origins, memories={}
+        )
+        self.vault = Vault()
+        self.loops = LoopGuard(engine.settings.loops)
+        self.prompts: list[str] = []
+        """System prompts, for the check that answers don't leak them."""
+        self.watched = False
+        """Whether the guard has seen what the model is told."""
+        self._tools: dict[tuple[str, str], str] = {}
+        self._checks: tuple[Check, ...] | None = None
+
+    # What comes in
+
+    def read(self, request: Request) -> Intake:
+        """Scans and labels a whole request. Raises `Denied` when it must not go on, `TooLarge`, `OverLimit` (loops)."""
+        self.watched = True
+        bounds = self.engine.settings.bounds
+        if len(request.turns) > bounds.turns or len(request.tools) > bounds.tools:
+            raise TooLarge(f"at most {bounds.turns} messages and {bounds.tools} tools are read")
+        reading = _Reading(self)
+        for opaque in request.opaque:
+            reading.opaque(opaque, "request")
+        reading.tools(request)
+        turns = [reading.turn(turn) for turn in request.turns]
+        self._checks = None
+        self.prompts = [p.text for t in turns if t.role in _INSTRUCTING for p in t.parts if isinstance(p, Text)]
+        self.loops.turns(len(request.turns))
+        endorsements = self.session.follow(turns)
+        return Intake(reading.edits, tuple(reading.sightings), tuple(reading.unscanned), endorsements, reading.dropped)
+
+    def say(self, role: Role, text: str) -> Verdict:
+        """A message of somebody's. Raises `Denied` when it is an attack."""
+        self.watched = True
+        reading = _Reading(self)
+        turn = reading.turn(Turn(role, (Text(text, ("text",)),)))
+        self.session.observe(turn)
+        if role in _INSTRUCTING:
+            self.prompts.append(text)
+            self._checks = None
+        return reading.sightings[-1].verdict if reading.sightings else _CLEAN
+
+    def result(self, result: ToolResult, component: str = "") -> tuple[ToolResult, Intake]:
+        """A tool's answer, as the model may have it; `component`: the MCP server that gave it."""
+        reading = _Reading(self, component)
+        turn = reading.turn(Turn(Role.TOOL, (result,)))
+        endorsements = self.session.observe(turn)
+        [part] = turn.parts
+        assert isinstance(part, ToolResult)
+        return part, Intake({}, tuple(reading.sightings), tuple(reading.unscanned), endorsements, reading.dropped)
+
+    def outgoing(self, text: str) -> str:
+        """A text that goes to a tool's server outside of a call. Raises `Denied`."""
+        verdict = self.engine.scanner.scan(text, "assistant", self.vault)
+        if verdict.outcome is Outcome.BLOCK or not verdict.scanned:
+            raise Denied(f"the text was refused: {verdict.reason}", code="content_blocked")
+        return verdict.text if verdict.outcome is Outcome.REDACT and verdict.text is not None else text
+
+    # What the model answers
+
+    def answering(self) -> StreamScanner:
+        """A scanner for one answer: unsafe output, secrets, canaries, links that carry data out, the system prompt."""
+        if self._checks is None:
+            content = self.engine.settings.content
+            said = self.session.says
+            hosts = content.url_hosts or tuple(self.session.hosts())
+            ways_out = Check(lambda text: scan_links(text, said, hosts)[0], settled, _inert)
+            leaks = [Check(_leakage(prompt)) for prompt in self.prompts if len(prompt) < _LONG_PROMPT]
+            self._checks = (ways_out, *leaks)
+        return self.engine.scanner.stream(self.vault, self._checks)
+
+    # What the model proposes
+
+    def decide(self, call: ToolCall, *, component: str = "", approved: bool = False) -> CallDecision:
+        """The decision about a proposed call; `component`: the MCP server it goes to; `approved`: a person agreed to exactly this one.
+
+        Raises `OverLimit` when the conversation goes in circles.
+        """
+        meaning = self.engine.meaning(call.name, component)
+        influence = self.session.influence(call)
+        if not self.watched:
+            # The guard hasn't seen what the model was told, so anybody may have told it to make this call.
+            influence = replace(influence, label=influence.label.join(_ANYBODY), traced=False)
+        if call.arguments is None:
+            reason = f"the arguments of `{call.name[:80]}` are no JSON object, so they can't be judged"
+            return CallDecision(call, Ruling(Effect.DENY, reason, version=self.engine.version), influence, meaning)
+        if not approved:
+            self.loops.call(call.name, call.arguments)
+        try:
+            call = replace(call, arguments=restrict(call.arguments, self.caller, meaning))
+        except Denied as refusal:
+            return CallDecision(
+                call, Ruling(Effect.DENY, str(refusal), version=self.engine.version), influence, meaning
+            )
+        question = Question(
+            caller=self.caller,
+            action=meaning.action,
+            resource=meaning.component,
+            tool=call.name,
+            label=influence.label,
+            traced=influence.traced,
+            approved=approved,
+            arguments=call.arguments or {},
+        )
+        ruling = self.engine.policy.decide(question)
+        if ruling.effect is not Effect.ALLOW and influence.untraced:
+            ruling = replace(ruling, reason=f"{ruling.reason} ({_untraced(influence)})")
+        return CallDecision(call, ruling, influence, meaning)
+
+    def decided(self, call: ToolCall, ruling: Ruling, component: str = "") -> CallDecision:
+        """The decision about a call on which there was a ruling already, when the model proposed it."""
+        return CallDecision(
+            call, ruling, Influence(self.session.label, True), self.engine.meaning(call.name, component)
+        )
+
+    def made(self, decision: CallDecision) -> None:
+        """The call takes place: what it writes into a memory keeps its label."""
+        self.session.observe_call(decision.call)
+
+
+class _Reading:
+    """One pass over what comes in: scans texts, checks retrievals, collects what has to be edited and logged."""
+
+    def __init__(self, conversation: Conversation, component: str = "") -> None:
+        self._of = conversation
+        self._component = component
+        self._engine = conversation.engine
+        self.edits: dict[Path, Any] = {}
+        self.sightings: list[Sighting] = []
+        self.unscanned: list[str] = []
+        self.dropped = 0
+
+    def tools(self, request: Request) -> None:
+        """Definitions of tools: changed under way, posing as others, or with orders to the model in them."""
+        of = self._of
+        found = (*changed(of._tools, request.tools), *shadowing(request.tools))
+        if found:
+            self.sightings.append(Sighting("system", "tools", Verdict(Outcome.BLOCK, 1.0, found), 0))
+            raise Denied(found[0].why, code="tool_definition", details={"detector": found[0].detector})
+        fresh = digests(request.tools)
+        if fresh != of._tools:
+            for tool in request.tools:
+                self._scan(Text(tool.description), "tool", f"tool `{tool.name[:60]}`", 0, refuse=True)
+            of._tools.update(fresh)
+            of.session.observe_tools(request.tools)
+
+    def turn(self, turn: Turn) -> Turn:
+        """The turn as it goes on."""
+        parts: list[Part] = []
+        for part in turn.parts:
+            if type(part) is Text:
+                parts.append(self._said(turn.role, part))
+            elif type(part) is ToolResult:
+                parts.append(self._result(part))
+            else:
+                if type(part) is Opaque:
+                    self.opaque(part, turn.role.value)
+                parts.append(part)
+        return Turn(turn.role, tuple(parts))
+
+    def opaque(self, part: Opaque, where: str) -> None:
+        """What can't be scanned: refused, or let through and logged as unscanned when the settings say so and its type is known."""
+        if not part.known:
+            raise Denied(
+                f"`{part.type[:80]}` in the {where} isn't understood by this guard, so it isn't passed on",
+                code="not_understood",
+            )
+        if self._engine.settings.content.unscanned == "deny":
+            raise Denied(
+                f"`{part.type[:80]}` in the {where} can't be scanned; `content: {{unscanned: allow}}` lets it through unscanned",
+                code="unscanned",
+            )
+        self.unscanned.append(part.type)
+
+    def _said(self, role: Role, part: Text) -> Text:
+        label = self._engine.origins.get(role)
+        direction = _DIRECTIONS[role]
+        return self._scan(
+            part, direction, role.value, label.confidentiality if label else 0, refuse=role is not Role.TOOL
+        )
+
+    def _result(self, result: ToolResult) -> ToolResult:
+        meaning = self._engine.meaning(result.name, self._component)
+        direction: Direction = "retrieved" if meaning.action is Action.RETRIEVE else "tool"
+        content: list[Text | Opaque] = []
+        for part in result.content:
+            if isinstance(part, Opaque):
+                self.opaque(part, f"result of `{result.name[:60]}`")
+                content.append(part)
+            else:
+                checked = self._checked(part, meaning)
+                content.append(
+                    self._scan(checked, direction, meaning.component, meaning.result.confidentiality, refuse=False)
+                )
+        structured = result.structured
+        if structured is not None and needs_check(meaning):
+            kept = recheck(structured, self._of.caller, meaning)
+            self.dropped += kept.dropped
+            structured = kept.result
+        return ToolResult(result.call_id, tuple(content), result.name, result.is_error, structured, result.path)
+
+    def _checked(self, part: Text, meaning: Meaning) -> Text:
+        if not needs_check(meaning):
+            return part
+        kept = recheck(part.text, self._of.caller, meaning)
+        self.dropped += kept.dropped
+        if kept.dropped:
+            return self._edited(part, str(kept.result))
+        return part
+
+    def _scan(self, part: Text, direction: Direction, source: str, class_: int, *, refuse: bool) -> Text:
+        """The text as it goes on. An attack in what a person or program says refuses the request; one in what was fetched is cut out,
+        since the conversation would otherwise be stuck with it for ever."""
+        verdict = self._engine.scanner.scan(part.text, direction, self._of.vault)
+        if verdict.detections or not verdict.scanned:
+            self.sightings.append(Sighting(direction, source, verdict, class_))
+        if not verdict.scanned:
+            raise Denied(f"a text from {source} could not be scanned: {verdict.reason}", code="unscanned")
+        if verdict.outcome is Outcome.BLOCK:
+            if refuse:
+                raise Denied(
+                    f"the {source} text was refused: {verdict.reason}",
+                    code="content_blocked",
+                    details=_names(verdict.detections),
+                )
+            return self._edited(part, REMOVED.format(verdict.reason))
+        if verdict.outcome is Outcome.REDACT and verdict.text is not None:
+            return self._edited(part, verdict.text)
+        return part
+
+    def _edited(self, part: Text, text: str) -> Text:
+        if part.path:
+            self.edits[part.path] = text
+        return Text(text, part.path)
+
+
+_LONG_PROMPT = 200_000
+_ANYBODY = Label(0, 0, frozenset({"somebody whom the guard has not heard"}))
+_CLEAN = Verdict(Outcome.ALLOW)
+_INSTRUCTING = (Role.SYSTEM, Role.DEVELOPER)
+_DIRECTIONS: dict[Role, Direction] = {
+    Role.SYSTEM: "system", Role.DEVELOPER: "system", Role.USER: "user", Role.ASSISTANT: "assistant", Role.TOOL: "tool",
+}  # fmt: skip
+
+
+def _inert(_: Detection, text: str) -> str:
+    """A link so that it leads nowhere."""
+    return next((neutral(link) for link in links(text)), "[link removed]")
+
+
+@lru_cache(256)
+def _leakage(prompt: str) -> Leakage:
+    return Leakage(prompt)
+
+
+def _required(engine: Engine) -> int:
+    from bastide.plan.vocabulary import TRUST_LEVELS
+
+    return TRUST_LEVELS.index(engine.settings.required_integrity)
+
+
+def _names(detections: tuple[Detection, ...]) -> dict[str, Any]:
+    return {"detectors": sorted({d.detector for d in detections})}
+
+
+def _untraced(influence: Influence) -> str:
+    return "; ".join(_one(u.path, u.value, u.sources) for u in influence.untraced[:4])
+
+
+def _one(path: str, value: str, sources: frozenset[str]) -> str:
+    if not sources:
+        return f"`{path}` = {value} occurs nowhere in what was read"
+    return f"`{path}` = {value} comes from {', '.join(sorted(sources))}"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway as an ASGI application: which path is whose. One of the three edges at which every error becomes an answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from bastide.errors import GuardError, NotFound, Unavailable
+from bastide.guard.gateway import model_call, operate
+from bastide.guard.gateway.asgi import Disconnected, Receive, Scope, Send, respond
+from bastide.guard.gateway.exchange import Exchange
+from bastide.guard.gateway.runtime import Runtime
+from bastide.guard.protocol import anthropic_messages, openai_chat, openai_common, openai_embeddings, openai_responses
+from bastide.guard.protocol.interface import Codec
+from bastide.guard.protocol.wire import encode
+
+_log = logging.getLogger("bastide.guard")
+Handler = Callable[[Exchange], Awaitable[None]]
+
+CODECS: dict[str, Codec] = {
+    "/v1/chat/completions": openai_chat,
+    "/v1/responses": openai_responses,
+    "/v1/embeddings": openai_embeddings,
+    "/v1/messages": anthropic_messages,
+}
+"""Path -> protocol."""
+
+
+class Gateway:
+    """Dispatches requests; knows nothing of what they say."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._routes: dict[tuple[str, str], Handler] = {
+            **{("POST", path): model_call.handler(codec) for path, codec in CODECS.items()},
+            **{(method, path): handler for (method, path), handler in operate.ROUTES.items()},
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's next request."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._http(Exchange(self.runtime, scope, receive, send, self.runtime.new_id()))
+
+    async def _http(self, exchange: Exchange) -> None:
+        try:
+            await self._handler(exchange)(exchange)
+        except Disconnected:
+            self.runtime.metrics.disconnected()
+        except GuardError as error:
+            await self._refuse(exchange, error)
+        except Exception:  # noqa: BLE001 - the gateway's edge
+            # What nobody foresaw ends here: the caller learns nothing of the inside, the operator everything.
+            _log.exception("defect while answering %s", exchange.id)
+            await self._refuse(exchange, Unavailable("an internal error; nothing was passed on", code="internal_error"))
+
+    def _handler(self, exchange: Exchange) -> Handler:
+        method, path = exchange.scope["method"], exchange.scope["path"]
+        handler = self._routes.get((method, path))
+        if handler is not None:
+            return handler
+        if path.startswith("/mcp/"):
+            return operate.mcp
+        if path.startswith("/v1/models/") and method == "GET":
+            return operate.model
+        known = sorted({p for _, p in self._routes})
+        raise NotFound(f"{method} {path[:100]} is nothing that this guard serves", details={"paths": known})
+
+    async def _refuse(self, exchange: Exchange, error: GuardError) -> None:
+        """Errors outside of a model's protocol; those inside are answered by its codec."""
+        if exchange.started:
+            return
+        codec = CODECS.get(exchange.scope["path"])
+        status, headers, document = (codec.error if codec else openai_common.error)(error, exchange.id)
+        await respond(exchange.send, status, encode(document), [(k.encode(), v.encode()) for k, v in headers.items()])
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.runtime.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.runtime.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where people decide: a page and an API for approvals."""

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call of a model through the guard, from the client's bytes to the client's bytes.
+
+authenticate → decode → read (scan, label) → may it go there? → budget → provider → judge the answer → log → answer.
+Whatever fails on the way ends in the protocol's own error, is logged as what it was, and gives back what it had reserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bastide.errors import GuardError, Unavailable, UpstreamError
+from bastide.guard.events import Request, Usage
+from bastide.guard.gateway.asgi import EVENT_STREAM, JSON, Disconnected, Stream, respond
+from bastide.guard.gateway.exchange import Exchange
+from bastide.guard.gateway.judge import Judge
+from bastide.guard.gateway.trace import Trace
+from bastide.guard.gateway.upstream import Answer, Attempt
+from bastide.guard.model import Action, Ruling
+from bastide.guard.protocol.interface import Codec
+from bastide.guard.protocol.wire import decode, encode
+from bastide.guard.settings import ModelRoute, Provider
+
+PATHS: Mapping[str, str] = {
+    "openai.chat": "/chat/completions",
+    "openai.responses": "/responses",
+    "openai.embeddings": "/embeddings",
+    "anthropic.messages": "/messages",
+}
+ASSUMED_OUTPUT = 1000
+"""Tokens that an answer is reckoned to have when the request doesn't limit it."""
+CHARACTERS_PER_TOKEN = 3.5
+
+
+def handler(codec: Codec) -> Callable[[Exchange], Awaitable[None]]:
+    """The handler of a protocol's path."""
+
+    async def handle(exchange: Exchange) -> None:
+        with exchange.runtime.place():
+            await ModelCall(exchange, codec).run()
+
+    return handle
+
+
+class ModelCall:
+    """One call."""
+
+    def __init__(self, exchange: Exchange, codec: Codec) -> None:
+        self._exchange = exchange
+        self._runtime = exchange.runtime
+        self._engine = exchange.runtime.engine
+        self._codec = codec
+        self._trace = Trace(exchange.id, codec.NAME, self._engine.version)
+
+    async def run(self) -> None:
+        """Does it. Raises the `GuardError` that ends it, after it was logged."""
+        trace = self._trace
+        try:
+            await self._run()
+        except GuardError as error:
+            trace.failed(error)
+            await self._record()
+            raise
+        except Disconnected:
+            trace.aborted()
+            await self._record()
+            raise
+        except Exception as defect:
+            trace.failed(Unavailable(f"defect: {type(defect).__name__}", code="internal_error"))
+            await self._record()
+            raise
+
+    async def _run(self) -> None:
+        exchange, engine, trace = self._exchange, self._engine, self._trace
+        trace.caller = caller = await exchange.caller()
+        request = self._codec.request(decode(await exchange.body()))
+        trace.asked_for(request)
+        route = engine.route(request.model)
+        trace.component = route.component
+        name = exchange.headers.get("x-bastide-conversation", "")
+        conversation = self._runtime.conversations.of(engine, caller, name, request)
+        trace.took(conversation.read(request))
+        trace.label = label = conversation.session.label
+        destinations = engine.destinations(caller, route, _action(request), label)
+        trace.ruled(destinations[0][1])
+        document = self._codec.rewrite(request.document, trace.edits) if trace.edits else request.document
+        attempts = list(self._attempts(destinations, document))
+        reserved = await self._runtime.limits.reserve(caller, *_reckon(request, route))
+        try:
+            judge = Judge(self._runtime, conversation, trace)
+            async with await self._runtime.upstreams.call(attempts, _repeatable(request)) as answer:
+                trace.component = answer.attempt.component
+                if answer.status >= 400:
+                    raise await self._refused(answer)
+                await (self._stream if request.stream else self._whole)(answer, judge)
+            if trace.reply_id:
+                self._runtime.conversations.answered(conversation, trace.reply_id)
+        finally:
+            cost = _cost(trace.usage, route)
+            trace.cost = cost
+            await self._runtime.limits.settle(reserved, trace.usage.input + trace.usage.output, cost)
+
+    def _attempts(self, destinations: Sequence[tuple[ModelRoute, Ruling]], document: Any) -> Iterator[Attempt]:
+        """The providers to try, with the body and the credential of each."""
+        family = self._codec.NAME.split(".")[0]
+        for route, _ in destinations:
+            name = route.upstream_name
+            body = encode({**document, "model": name} if name else document)
+            for provider in route.providers:
+                if provider.protocol == family:
+                    headers = {**_headers(provider), **self._credential(provider)}
+                    yield Attempt(route.component, provider, PATHS[self._codec.NAME], body, headers)
+
+    def _credential(self, provider: Provider) -> Mapping[str, str]:
+        if provider.key is None:
+            return {}
+        key = self._runtime.credentials.get(provider.key)
+        return {"x-api-key": key} if provider.protocol == "anthropic" else {"authorization": f"Bearer {key}"}
+
+    async def _refused(self, answer: Answer) -> GuardError:
+        """What the caller is told of a provider's refusal."""
+        if answer.status in (401, 403):
+            # The guard's own credential is wrong; that is not the caller's business, and its text may name the key.
+            return UpstreamError("the provider refused the guard's credential", code="upstream_credential")
+        said = (await answer.read(65_536)).decode("utf-8", "replace")
+        error = UpstreamError(
+            f"the provider refused the request ({answer.status}): {_message(said)}", code="upstream_refused"
+        )
+        if answer.status in (400, 404, 409, 413, 422):
+            error.status = answer.status
+        return error
+
+    async def _whole(self, answer: Answer, judge: Judge) -> None:
+        trace = self._trace
+        body = await answer.read(self._engine.settings.bounds.reply)
+        reply = self._codec.reply(decode(body, UpstreamError, "the provider's answer"))
+        trace.usage, trace.reply_id = reply.usage, reply.id
+        document = judge.whole(self._codec, reply)
+        # Only what was decoded goes on: then nothing can be read in two ways.
+        data = encode(document)
+        await self._record()
+        await respond(self._exchange.send, 200, data, JSON)
+
+    async def _stream(self, answer: Answer, judge: Judge) -> None:
+        trace = self._trace
+        out = Stream(self._exchange.send, EVENT_STREAM)
+        filter_ = self._codec.filter(judge)
+        size, limit = 0, self._engine.settings.bounds.reply
+        try:
+            async for chunk in answer.chunks():
+                size += len(chunk)
+                if size > limit:
+                    raise UpstreamError(f"the provider's answer has over {limit} bytes", code="upstream_too_large")
+                if data := filter_.feed(chunk):
+                    await out.write(data)
+                if filter_.error is not None:
+                    break
+            rest = filter_.finish()
+        except UpstreamError as error:
+            # The client has half an answer; the only honest end is an error in the stream.
+            rest = filter_.finish()
+            filter_.error = filter_.error or error
+        trace.usage, trace.reply_id = filter_.usage, filter_.reply_id
+        if filter_.error is not None:
+            trace.failed(filter_.error)
+        elif not filter_.finished:
+            trace.failed(UpstreamError("the provider's stream ended in the middle", code="upstream_broken"))
+        await self._record()
+        if rest:
+            await out.write(rest)
+        await out.end()
+
+    async def _record(self) -> None:
+        """Writes the log entry; once."""
+        if not self._trace.recorded:
+            self._trace.recorded = True
+            await self._runtime.recorder.record(self._trace.entries())
+            self._runtime.metrics.request(self._trace)
+
+
+def _action(request: Request) -> Action:
+    return Action.EMBED if request.protocol == "openai.embeddings" else Action.INVOKE_MODEL
+
+
+def _repeatable(request: Request) -> bool:
+    """Whether calling twice has no effect but the bill: nothing in it makes the provider act or store."""
+    document = request.document
+    return not (document.get("store") or document.get("background") or request.opaque)
+
+
+def _reckon(request: Request, route: ModelRoute) -> tuple[int, float]:
+    """Tokens and cost that a request may need at most, as far as one can tell before."""
+    size = sum(len(p.text) for t in request.turns for p in t.parts if hasattr(p, "text"))
+    used = Usage(int(size / CHARACTERS_PER_TOKEN) + 1, request.max_tokens or ASSUMED_OUTPUT)
+    return used.input + used.output, _cost(used, route)
+
+
+def _cost(usage: Usage, route: ModelRoute) -> float:
+    return (usage.input * route.input_price + usage.output * route.output_price) / 1e6
+
+
+def _headers(provider: Provider) -> dict[str, str]:
+    """No header of the client's goes on: none is needed, and each could carry a credential."""
+    found = {"content-type": "application/json", **provider.headers}
+    if provider.protocol == "anthropic":
+        found.setdefault("anthropic-version", "2023-06-01")
+    return found
+
+
+def _message(said: str) -> str:
+    """The sentence in a provider's error document."""
+    try:
+        error = decode(said).get("error", {})
+        text = error.get("message", "") if isinstance(error, dict) else str(error)
+    except (GuardError, AttributeError):
+        text = ""
+    return " ".join(str(text).split())[:500] or "no reason given"

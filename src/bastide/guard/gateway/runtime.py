@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The running guard: the engine of the moment, and everything that outlives a reload of the policy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bastide.errors import Unavailable
+from bastide.guard.approvals.store import ApprovalStore
+from bastide.guard.conversations import Conversations
+from bastide.guard.engine import Engine
+from bastide.guard.gateway.upstream import Upstreams
+from bastide.guard.identity.credentials import Credentials
+from bastide.guard.interface import Authenticator, Limits
+
+if TYPE_CHECKING:
+    from bastide.guard.record.metrics import Metrics
+    from bastide.guard.record.recorder import LedgerRecorder
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the guard works with. All of it is made in `build`."""
+
+    authenticator: Authenticator
+    limits: Limits
+    approvals: ApprovalStore
+    recorder: LedgerRecorder
+    metrics: Metrics
+    credentials: Credentials
+
+
+class Runtime:
+    """One running guard. `engine` is replaced whole on reload, so a request sees one version from its beginning to its end."""
+
+    def __init__(self, engine: Engine, parts: Parts, again: Callable[[], Engine]) -> None:
+        """again: compiles the engine anew from the same files."""
+        self.engine = engine
+        self.authenticator = parts.authenticator
+        self.limits = parts.limits
+        self.approvals = parts.approvals
+        self.recorder = parts.recorder
+        self.metrics = parts.metrics
+        self.credentials = parts.credentials
+        self.conversations = Conversations(time.monotonic)
+        self.upstreams = Upstreams()
+        self.draining = False
+        self.in_flight = 0
+        self._again = again
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one request.
+
+        Raises `Unavailable` at once when all are taken: a queue would only make everybody wait longer than their clients do.
+        """
+        if self.draining:
+            raise Unavailable("the guard is shutting down", code="draining", retry_after=5)
+        if self.in_flight >= self.engine.settings.bounds.in_flight:
+            raise Unavailable("the guard has as many requests as it can take", code="overloaded", retry_after=1)
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    @staticmethod
+    def new_id() -> str:
+        """An id for a request."""
+        return "req_" + secrets.token_hex(10)
+
+    async def start(self) -> None:
+        """Says in the log that the guard starts. Raises `LedgerError` when the log can't be written: it doesn't run without."""
+        self.recorder.write([{"kind": "start", "version": self.engine.version}])
+
+    async def stop(self) -> None:
+        """Closes everything; the log last."""
+        self.draining = True
+        await self.upstreams.close()
+        self.recorder.write([{"kind": "stop", "version": self.engine.version}])
+        self.recorder.close()
+        self.approvals.close()
+
+    async def reload(self) -> str:
+        """Compiles plan, settings and policies anew and puts them in force at once; the version.
+
+        Raises what is wrong with the files; the old ones stay in force then.
+        """
+        engine = await asyncio.to_thread(self._again)
+        before, self.engine = self.engine.version, engine
+        self.recorder.write([{"kind": "reload", "version": engine.version, "before": before}])
+        return engine.version
+
+    def files(self) -> Iterable[Path]:
+        """The files whose change means a reload."""
+        settings = self.engine.settings
+        own = (settings.file,) if settings.file else ()
+        return (settings.plan, *own, *settings.policies)

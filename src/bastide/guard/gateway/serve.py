@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the gateway on uvicorn: signals, draining, reloading when files change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import uvicorn
+
+from bastide.errors import BastideError
+from bastide.guard.gateway.app import Gateway
+from bastide.guard.gateway.runtime import Runtime
+
+_log = logging.getLogger("bastide.guard")
+WATCH_EVERY = 1.0
+"""Seconds between two looks at the files."""
+
+
+def serve(runtime: Runtime, *, drain: float = 30.0, watch: bool = True, socket: int | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then lets requests in flight finish for `drain` seconds.
+
+    SIGHUP, and a change of the plan, the settings or a policy file (`watch`), compile them anew; what is wrong with them is logged
+    and the old policy stays.
+    """
+    settings = runtime.engine.settings
+    config = uvicorn.Config(
+        Gateway(runtime),
+        host=settings.host,
+        port=settings.port,
+        fd=socket,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        # Who the peer is decides whether its headers are believed; nothing else may rewrite it.
+        proxy_headers=False,
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(drain),
+        h11_max_incomplete_event_size=65_536,
+    )
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(uvicorn.Server(config), runtime, watch))
+
+
+async def _run(server: uvicorn.Server, runtime: Runtime, watch: bool) -> None:
+    loop = asyncio.get_running_loop()
+    reload = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):
+        loop.add_signal_handler(signal.SIGHUP, reload.set)
+    tasks = [asyncio.create_task(_reload_on(reload, runtime))]
+    if watch:
+        tasks.append(asyncio.create_task(_watch(runtime, reload)))
+    try:
+        await server.serve()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _reload_on(event: asyncio.Event, runtime: Runtime) -> None:
+    while True:
+        await event.wait()
+        event.clear()
+        try:
+            version = await runtime.reload()
+        except BastideError as error:
+            _log.error("the policy was not reloaded, the old one goes on:\n%s", error)
+        else:
+            _log.warning("policy %s is in force", version)
+
+
+async def _watch(runtime: Runtime, changed: asyncio.Event) -> None:
+    before = _state(runtime.files())
+    while True:
+        await asyncio.sleep(WATCH_EVERY)
+        now = _state(runtime.files())
+        if now != before:
+            before = now
+            changed.set()
+
+
+def _state(files: Iterable[Path]) -> list[tuple[Path, int, int]]:
+    found = []
+    for file in files:
+        # A file that is being replaced may be gone for a moment.
+        with contextlib.suppress(OSError):
+            about = file.stat()
+            found.append((file, about.st_mtime_ns, about.st_size))
+    return found

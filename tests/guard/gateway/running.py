@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guard on the loopback, in a thread of the test, in front of a provider that a test scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from bastide.catalog.load import load_vocabulary
+from bastide.guard.approvals.store import ApprovalStore
+from bastide.guard.build import make_engine
+from bastide.guard.engine import Engine
+from bastide.guard.gateway.app import Gateway
+from bastide.guard.gateway.runtime import Parts, Runtime
+from bastide.guard.identity.authenticate import HeaderAuthenticator
+from bastide.guard.identity.credentials import Credentials
+from bastide.guard.limits.local import LocalLimits
+from bastide.guard.settings_file import parse_settings
+from bastide.plan.load import parse_plan
+from tests.guard.gateway.fake import FakeProvider
+
+KEY = "bst_test_0123456789"
+BOSS = "bst_boss_0123456789"
+VOCABULARY = load_vocabulary()
+PLAN = (Path(__file__).resolve().parents[3] / "examples/support-agent/bastide.yaml").read_text()
+
+
+class FakeRecorder:
+    """Keeps entries in a list; fails when a test says so."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.broken: Exception | None = None
+
+    def write(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Takes entries."""
+        if self.broken:
+            raise self.broken
+        self.entries += [dict(e) for e in entries]
+
+    async def record(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Takes entries."""
+        self.write(entries)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The entries of a kind."""
+        return [e for e in self.entries if e["kind"] == kind]
+
+
+class FakeMetrics:
+    """Counts nothing."""
+
+    def request(self, trace: Any) -> None:
+        """One more."""
+
+    def disconnected(self) -> None:
+        """One less."""
+
+    def text(self, runtime: Any) -> bytes:
+        """Nothing."""
+        return b""
+
+
+def settings_text(url: str, more: str = "") -> str:
+    """Settings for the support agent, with the provider of a test."""
+    digest, boss = sha256(KEY.encode()).hexdigest(), sha256(BOSS.encode()).hexdigest()
+    return f"""bastide-guard: 1
+plan: bastide.yaml
+callers:
+  keys:
+    - {{id: a, sha256: {digest}, agent: assistant, actor: customer, user: ann, tenant: t1}}
+    - {{id: boss, sha256: {boss}, agent: web, user: bo, tenant: t1, roles: [decide-approvals, operate]}}
+models:
+  llm:
+    names: [gpt, claude]
+    providers:
+      - {{url: "{url}/v1", idle-timeout: 1s, first-byte-timeout: 1s}}
+      - {{url: "{url}/v1", protocol: anthropic, idle-timeout: 1s, first-byte-timeout: 1s}}
+  embedder: {{names: embed, providers: [{{url: "{url}/v1"}}]}}
+tools:
+  search_articles: {{is: kb}}
+  read_mail: {{is: inbox}}
+  get_order: {{is: get-order, arguments: {{order_id: target}}}}
+  refund: {{is: refund, arguments: {{order_id: target, amount: target, iban: target}}}}
+  send_mail: {{is: send-mail, outbound: true, arguments: {{to: target, subject: content, body: content}}}}
+{more or "content: {classifier: 'off'}"}
+"""
+
+
+def engine(url: str, more: str = "", plan: str = PLAN) -> Engine:
+    """The engine of the support agent."""
+    return make_engine(parse_plan(plan, VOCABULARY), parse_settings(settings_text(url, more)))
+
+
+class Guard:
+    """A running guard, as a test sees it."""
+
+    def __init__(self, runtime: Runtime, recorder: FakeRecorder, provider: FakeProvider, port: int) -> None:
+        self.runtime = runtime
+        self.recorder = recorder
+        self.provider = provider
+        self.url = f"http://127.0.0.1:{port}"
+        self.to_close: list[Any] = []
+
+
+@contextmanager
+def running(provider: FakeProvider, more: str = "", plan: str = PLAN) -> Iterator[Guard]:
+    """Provider and guard on free ports, until the block ends."""
+    ready = threading.Event()
+    found: list[Any] = []
+    stop: list[Any] = []
+
+    async def main() -> None:
+        async with provider.running():
+            made = engine(provider.url, more, plan)
+            recorder = FakeRecorder()
+            parts = Parts(
+                HeaderAuthenticator(made.settings), LocalLimits(made.settings.budgets), ApprovalStore(), recorder,
+                FakeMetrics(), Credentials(),
+            )  # fmt: skip
+            runtime = Runtime(made, parts, lambda: engine(provider.url, more, plan))
+            config = uvicorn.Config(
+                Gateway(runtime), host="127.0.0.1", port=0, access_log=False, log_config=None, ws="none", lifespan="on"
+            )
+            server = uvicorn.Server(config)
+            stop.append(server)
+            task = asyncio.create_task(server.serve())
+            while not server.started and not task.done():
+                await asyncio.sleep(0.01)
+            if server.started:
+                found.append(Guard(runtime, recorder, provider, server.servers[0].sockets[0].getsockname()[1]))
+            ready.set()
+            await task
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield found[0]
+    finally:
+        for one in found[0].to_close:
+            one.close()
+        stop[0].should_exit = True
+        thread.join(20)
