@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from anthropic import Anthropic
+from hypothesis import given
+from hypothesis import strategies as st
 from openai import OpenAI
 
 from bastide.errors import Denied, GuardError, Malformed
@@ -232,3 +234,60 @@ def test_what_known_vendors_add_is_no_surprise() -> None:
     events = [{"type": "keepalive"}]
     filtered(openai_responses, guard, responses.whole(events, items=[]))
     assert guard.asked == []
+
+
+class Holder(Guard):
+    """Holds back the last characters of every channel until it ends."""
+
+    def __init__(self, keep: int) -> None:
+        super().__init__()
+        self.keep = keep
+        self.held: dict[str, str] = {}
+
+    def text(self, channel: str, delta: str) -> str:
+        super().text(channel, delta)
+        text = self.held.get(channel, "") + delta
+        cut = max(0, len(text) - self.keep)
+        self.held[channel] = text[cut:]
+        return text[:cut]
+
+    def text_end(self, channel: str) -> str:
+        super().text_end(channel)
+        return self.held.pop(channel)
+
+
+def spoken(events: list[Any]) -> dict[str, str]:
+    """The text deltas of a stream, joined, by the guard's names of the channels."""
+    found: dict[str, str] = {}
+
+    def add(channel: str, text: str | None) -> None:
+        if text:
+            found[channel] = found.get(channel, "") + text
+
+    for event in events:
+        for choice in event.get("choices", ()):
+            add(f"text:{choice['index']}", choice["delta"].get("content"))
+        if event.get("type") == "content_block_delta" and event["delta"]["type"] in ("text_delta", "thinking_delta"):
+            kind = "text" if event["delta"]["type"] == "text_delta" else "reasoning"
+            add(f"{kind}:{event['index']}", event["delta"].get("text") or event["delta"].get("thinking"))
+        if event.get("type") == "response.output_text.delta":
+            add(f"text:{event['output_index']}.{event['content_index']}", event["delta"])
+        if event.get("type") == "response.reasoning_summary_text.delta":
+            add(f"reasoning:{event['output_index']}.s{event['summary_index']}", event["delta"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("codec", "stream"),
+    [
+        *[(openai_chat, stream) for stream in (chat.TEXT, chat.TWO, chat.CALLS)],
+        *[(anthropic_messages, stream) for stream in messages.ALL],
+        *[(openai_responses, stream) for stream in responses.ALL],
+    ],
+)
+@given(keep=st.integers(0, 40))
+def test_whatever_is_held_back_all_text_arrives_in_its_channel(codec: Any, stream: bytes, keep: int) -> None:
+    guard = Holder(keep)
+    out = payloads(filtered(codec, guard, stream))
+    said_ = {channel: text for channel, text in guard.texts.items() if channel.startswith(("text", "reasoning"))}
+    assert spoken(out) == spoken(payloads(stream)) == said_
