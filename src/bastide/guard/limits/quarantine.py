@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callers whose requests are refused for a time, because too many of them were blocked. Lifted by time or by an operator."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from bastide.errors import OverLimit
+from bastide.guard.limits.signals import SUBJECTS, subject_of
+from bastide.guard.model import Caller
+
+BLOCKS, WINDOW, LASTS = 5, 600.0, 900.0
+"""Blocks within so many seconds lead to so many seconds of quarantine."""
+
+
+class Quarantine:
+    """Who is in quarantine. A caller is a user of a tenant through an agent, or a credential without a user."""
+
+    def __init__(
+        self,
+        blocks: int = BLOCKS,
+        window: float = WINDOW,
+        lasts: float = LASTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most, self._window, self._lasts, self._clock = blocks, window, lasts, clock
+        self._blocks: OrderedDict[str, deque[float]] = OrderedDict()
+        self._held: OrderedDict[str, float] = OrderedDict()
+
+    def blocked(self, caller: Caller) -> bool:
+        """A request of the caller's was blocked; whether it is in quarantine from now on."""
+        now, subject = self._clock(), subject_of(caller)
+        moments = self._blocks.setdefault(subject, deque(maxlen=self._most))
+        self._blocks.move_to_end(subject)
+        moments.append(now)
+        if len(self._blocks) > SUBJECTS:
+            self._blocks.popitem(last=False)
+        if len(moments) < self._most or moments[0] <= now - self._window:
+            return False
+        del self._blocks[subject]
+        self._held[subject] = now + self._lasts
+        self._held.move_to_end(subject)
+        if len(self._held) > SUBJECTS:
+            self._held.popitem(last=False)
+        return True
+
+    def check(self, caller: Caller) -> None:
+        """Raises `OverLimit` (`quarantined`) with the seconds left, when the caller is in quarantine."""
+        if not self._held:
+            return
+        subject = subject_of(caller)
+        left = self._held.get(subject, 0.0) - self._clock()
+        if left > 0:
+            text = f"{self._most} requests were blocked within {self._window:g} s, so no more are taken for a time"
+            raise OverLimit(text, code="quarantined", retry_after=left)
+        self._held.pop(subject, None)
+
+    def held(self) -> dict[str, float]:
+        """Caller -> seconds left, for operators."""
+        now = self._clock()
+        return {subject: until - now for subject, until in self._held.items() if until > now}
+
+    def lift(self, subject: str) -> bool:
+        """Ends a quarantine; whether there was one. `subject` as `held` names it."""
+        return self._held.pop(subject, None) is not None
