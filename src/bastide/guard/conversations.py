@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from bastide.errors import NotFound
 from bastide.guard.conversation import Conversation
 from bastide.guard.engine import Engine
 from bastide.guard.events import Request, ToolCall, Turn
@@ -53,7 +54,7 @@ class Conversations:
         if name:
             return self.named(engine, caller, name)
         if request.previous:
-            return self.named(engine, caller, f"response:{request.previous}")
+            return self._stored(engine, caller, request.previous)
         found = None
         keys = _prefixes(caller, request.turns)
         # The longest history that was seen before; the last message is new.
@@ -66,6 +67,17 @@ class Conversations:
         found.caller = caller
         if keys:
             self._put(keys[-1], found)
+        return found
+
+    def _stored(self, engine: Engine, caller: Caller, id: str) -> Conversation:
+        found = self._get(_digest(*who(caller), "name", f"response:{id}"), engine)
+        if found is None:
+            # The provider would go on from texts about which nothing is known here.
+            raise NotFound(
+                "this guard doesn't know that response any more (or another caller's); send the whole conversation instead",
+                code="previous_response_not_found",
+            )
+        found.caller = caller
         return found
 
     def answered(self, conversation: Conversation, reply_id: str) -> None:
