@@ -82,6 +82,30 @@ def test_question_with_leave() -> None:
     assert again.onward.body["inputResponses"]["q"]["content"]["name"] == "[redacted]"
 
 
+def test_question_by_error() -> None:
+    """The error that asks the user to open a page is a question like any other."""
+
+    async def go(server: McpServer) -> Step:
+        made = mediator(server=server)
+        await made.to_server(call())
+        problem = {"code": -32042, "message": "open it", "data": {"elicitations": [{"url": "https://x.example"}]}}
+        return await made.to_client(classify({"jsonrpc": "2.0", "id": 1, "error": problem}))
+
+    refused = asyncio.run(go(CRM)).onward
+    assert refused is not None
+    assert "x.example" not in json.dumps(refused.document)
+    allowed = asyncio.run(go(McpServer("crm", url="x", client_requests=("elicitation",)))).onward
+    assert allowed is not None
+    assert allowed.body["code"] == -32042
+
+
+def test_meta() -> None:
+    """Of a request's `_meta` only what is MCP's goes to the server."""
+    sent, _ = exchange(mediator(), call(_meta={**META, "progressToken": 7, "own/token": "abc"}), {"content": []})
+    assert sent.onward is not None
+    assert set(sent.onward.document["params"]["_meta"]) == {VERSION_META, CAPABILITIES_META, "progressToken"}
+
+
 def test_discover() -> None:
     """What a server says about itself is cut down to what is guarded."""
     about = {"resultType": "complete", "supportedVersions": [STATELESS, "2030-01-01"], "instructions": "Be kind. SECRET",

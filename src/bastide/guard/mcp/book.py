@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bastide.guard.mcp.descriptions import findings, orders
+from bastide.guard.mcp.descriptions import Names, findings, orders
 from bastide.guard.mcp.gate import Incident
 from bastide.guard.mcp.messages import invalid
 from bastide.guard.mcp.pins import Pins, digest, digest_text
@@ -44,13 +44,12 @@ class Book:
     def __init__(self, pins: Mapping[str, Pins] | None = None) -> None:
         self._pins = dict(pins or {})
         self._seen: OrderedDict[tuple[str, Owner], _Seen] = OrderedDict()
-        self._names: dict[str, set[str]] = {server: set(one.tools) for server, one in self._pins.items()}
+        self._names = {server: Names(one.tools) for server, one in self._pins.items()}
 
     def repin(self, pins: Mapping[str, Pins]) -> None:
         """Other pins from now on: the operator reviewed something."""
         self._pins = dict(pins)
-        for server, one in self._pins.items():
-            self._names.setdefault(server, set()).update(one.tools)
+        self._names = {server: Names(one.tools) for server, one in self._pins.items()}
         self._seen.clear()
 
     def start(self, server: str, owner: Owner) -> None:
@@ -80,7 +79,9 @@ class Book:
             else:
                 seen.refused.pop(name, None)
                 offered.append(tool)
-        self._names.setdefault(server, set()).update(tool["name"] for tool in offered)
+        known = self._names.setdefault(server, Names())
+        for tool in offered:
+            known.add(tool["name"])
         return offered, incidents
 
     def _judge(self, server: str, seen: _Seen, name: str, tool: dict[str, Any]) -> list[Incident]:

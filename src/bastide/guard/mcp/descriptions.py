@@ -62,6 +62,7 @@ _CONFUSABLE: Mapping[str, tuple[int, ...]] = {
 _LOOKALIKES = {point: letter for letter, points in _CONFUSABLE.items() for point in points}
 _SEPARATORS = str.maketrans("", "", "_-. /:")
 _PLAIN = frozenset("\t\n\r")
+MAX_NAMES = 5_000
 _SHORT = 5
 """Names shorter than this are words too often to say that a description means the tool."""
 
@@ -87,16 +88,41 @@ def _selector(character: str) -> bool:
     return 0xE0100 <= ord(character) <= 0xE01EF
 
 
-def findings(tool: Mapping[str, Any], others: Mapping[str, Iterable[str]]) -> list[Incident]:
+class Names:
+    """The names of one server's tools, to be found by what they look like."""
+
+    __slots__ = ("_alike", "_exact")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._alike: dict[str, str] = {}
+        self._exact: set[str] = set()
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """Adds a name; over 5,000 no more are kept."""
+        if len(self._exact) < MAX_NAMES:
+            self._exact.add(name)
+            self._alike.setdefault(skeleton(name), name)
+
+    def like(self, name: str) -> str:
+        """A name that is, or looks like, this one; '' when none does."""
+        return self._alike.get(skeleton(name), "")
+
+    def among(self, words: frozenset[str]) -> str:
+        """A name among the words; '' when there is none."""
+        found = self._exact & words
+        return min((one for one in found if len(one) >= _SHORT and _is_name(one)), default="")
+
+
+def findings(tool: Mapping[str, Any], others: Mapping[str, Names]) -> list[Incident]:
     """What is wrong with a tool.
 
     Parameters: `tool` as on the wire; `others`: other servers -> the names of their tools.
     """
     name = str(tool.get("name", ""))
     found = [text.text for text in texts(dict(tool))[0]] + _keys(tool)
-    incidents = _hidden(name, found)
-    described = "\n".join(found)
-    return incidents + _shadows(name, described, others)
+    return _hidden(name, found) + _shadows(name, found, others)
 
 
 def _hidden(name: str, found: list[str]) -> list[Incident]:
@@ -118,17 +144,15 @@ def orders(text: str) -> str:
     return next((why for pattern, why in _PATTERNS if pattern.search(text)), "")
 
 
-def _shadows(name: str, described: str, others: Mapping[str, Iterable[str]]) -> list[Incident]:
-    mine = skeleton(name)
-    words = frozenset(re2.findall(r"[\w.\-/]+", described))
+def _shadows(name: str, found: list[str], others: Mapping[str, Names]) -> list[Incident]:
+    words = frozenset(re2.findall(r"[\w.\-/]+", "\n".join(found))) - {name} if others else frozenset()
     for server, names in others.items():
-        for other in names:
-            if skeleton(other) == mine:
-                why = f"`{name[:80]}` has the same or a confusable name as `{other[:80]}` of the server `{server}`"
-                return [Incident("shadowing", name, why)]
-            if len(other) >= _SHORT and other in words and other != name and _is_name(other):
-                why = f"the description of `{name[:80]}` speaks of `{other[:80]}` of the server `{server}`"
-                return [Incident("shadowing", name, why)]
+        if other := names.like(name):
+            why = f"`{name[:80]}` has the same or a confusable name as `{other[:80]}` of the server `{server}`"
+            return [Incident("shadowing", name, why)]
+        if other := names.among(words):
+            why = f"the description of `{name[:80]}` speaks of `{other[:80]}` of the server `{server}`"
+            return [Incident("shadowing", name, why)]
     return []
 
 

@@ -24,6 +24,7 @@ from bastide.guard.mcp.messages import (
     CAPABILITIES_META,
     HANDSHAKE,
     STATELESS,
+    URL_NEEDED,
     VERSION_META,
     Kind,
     Message,
@@ -43,9 +44,17 @@ from bastide.guard.mcp.party import Party
 
 MAX_PENDING = 1024
 """Requests of one session that wait for an answer, and as many that have theirs."""
+_META = frozenset({"progressToken", "traceparent", "tracestate"})
 _CALL_KEYS = frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"})
 _SPOKEN = frozenset(
-    {"resources/read", "resources/subscribe", "resources/unsubscribe", "prompts/get", "completion/complete"}
+    {
+        "subscriptions/listen",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "prompts/get",
+        "completion/complete",
+    }
 )
 """Requests whose parameters can carry text out."""
 
@@ -117,6 +126,7 @@ class Mediator:
         if message.method not in client_requests(version):
             await self.party.incident(Incident("unscanned", message.method, "a method that the guard doesn't know"))
             raise no_method(message.method)
+        message = _without_secrets(message)
         assert message.id is not None
         before = self._asked.get(message.id)
         if before is not None and not before.done:
@@ -230,6 +240,9 @@ class Mediator:
 
     async def _answer(self, message: Message, pending: Pending) -> dict[str, Any]:
         if message.kind is Kind.ERROR:
+            if message.body["code"] == URL_NEEDED and not self.party.allows("elicitation"):
+                why = "the server asked the client for elicitation, which the settings don't allow"
+                raise await self.party.refuse(Incident("unscanned", "elicitation", why))
             judged: dict[str, Any] = await self.party.texts("error", message.body)
             return judged
         if pending.method == "initialize":
@@ -310,3 +323,12 @@ class Mediator:
         if kind and message.body:
             return Step(onward=message.having(await self.party.texts(kind, message.body)))
         return Step(onward=message)
+
+
+def _without_secrets(message: Message) -> Message:
+    """The message with what of its `_meta` is MCP's; clients put tokens and baggage there, which are not for servers."""
+    meta = message.body.get("_meta")
+    if not isinstance(meta, dict):
+        return message
+    kept = {key: value for key, value in meta.items() if key in _META or key.startswith("io.modelcontextprotocol/")}
+    return message if len(kept) == len(meta) else message.having({**message.body, "_meta": kept})

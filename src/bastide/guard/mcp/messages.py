@@ -35,6 +35,8 @@ CAPABILITIES_META = "io.modelcontextprotocol/clientCapabilities"
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
+URL_NEEDED = -32042
+"""The server's way to ask the user to open a page (2025-11-25)."""
 REFUSED = -32043
 """The guard refuses; `data` says why. In the range that JSON-RPC leaves to implementations, and unused by MCP."""
 

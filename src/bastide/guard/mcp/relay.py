@@ -79,7 +79,9 @@ class Relay:
         if not documents:
             await respond(send, 202 if status == 200 else status, b"", ())
         else:
-            await respond(send, status, dump(documents if self.batch else documents[0]), [*JSON, *extra])
+            # A refused call is a result, which is read under the status 200 alone.
+            shown = 200 if "result" in documents[0] else status
+            await respond(send, shown, dump(documents if self.batch else documents[0]), [*JSON, *extra])
 
     def _addressed(self, message: Message) -> Message:
         """An error without an id, by which servers refuse what they didn't read, answers the only request that was sent."""
