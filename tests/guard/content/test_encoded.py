@@ -26,6 +26,7 @@ WRITINGS = {
     "base32": b32encode(ATTACK.encode()).decode(),
     "hex": ATTACK.encode().hex(),
     "hex with spaces": ATTACK.encode().hex(" "),
+    "binary": " ".join(f"{c:08b}" for c in ATTACK.encode()),
     "percent": "".join(f"%{c:02x}" for c in ATTACK.encode()),
     "entities": "".join(f"&#{c};" for c in ATTACK.encode()),
     "escapes": "".join(f"\\u{c:04x}" for c in ATTACK.encode()),

@@ -69,6 +69,11 @@ def _hex(part: str) -> str:
     return _bytes(bytes.fromhex(digits[: len(digits) // 2 * 2]))
 
 
+def _binary(part: str) -> str:
+    digits = re.sub(r"[^01]", "", part)
+    return _bytes(int(digits, 2).to_bytes(len(digits) // 8, "big"))
+
+
 def _escapes(part: str) -> str:
     text = re.sub(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\U([0-9a-fA-F]{8})|\\x([0-9a-fA-F]{2})", _character, part)
     # Surrogate pairs are how JSON and JavaScript write what lies outside of the first plane.
@@ -115,6 +120,7 @@ _PARTS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("base64", r"(?:[A-Za-z0-9+/_-]{20,}(?:\r?\n[A-Za-z0-9+/_-]{20,})*)(?:\r?\n[A-Za-z0-9+/_-]+)?={0,2}", _base64),
     ("base32", r"(?-i)[A-Z2-7]{24,}={0,6}", _base32),
     ("hex", r"(?:(?:0x|\\x)?[0-9a-f]{2}[\s,:]?){12,}", _hex),
+    ("binary", r"(?:[01]{8}[\s,]?){8,}", _binary),
     ("percent", r"(?:[\w.+-]{0,20}%[0-9a-f]{2}){4,}[\w.+-]{0,20}", _percent),
     ("entities", r"(?:[^&\n]{0,3}&(?:#x?[0-9a-f]{1,6}|[a-z]{2,8});){4,}[^&\n]{0,3}", html.unescape),
     ("escapes", r"(?:[^\\\n]{0,3}\\(?:u\{?[0-9a-f]{4,6}\}?|U[0-9a-f]{8}|x[0-9a-f]{2})){4,}", _escapes),
