@@ -111,6 +111,15 @@ def test_a_call_that_comes_with_the_end_and_the_usage_in_one_chunk(server: Serve
     assert out.count(b'"prompt_tokens":1') == 1
 
 
+def test_a_field_of_a_call_that_nobody_reads_is_reported() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}", "note": "x"}, "aside": "y"}
+    found = [Opaque("tool_call.aside", False), Opaque("tool_call.function.note", False)]
+    request = openai_chat.request({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]})
+    assert [Opaque(part.type, part.known) for part in request.turns[0].parts if isinstance(part, Opaque)] == found
+    reply = openai_chat.reply(completion({"content": None, "tool_calls": [call]}))
+    assert [Opaque(part.type, part.known) for part in reply.parts if isinstance(part, Opaque)] == found
+
+
 def test_a_vendors_own_field_of_a_call_is_asked_about_and_kept() -> None:
     call = {"index": 0, "id": "a", "function": {"name": "read", "arguments": "{}"}, "extra_content": {"signature": "s"}}
     stream = stream_of(chat.chunk({"tool_calls": [call]}), chat.chunk({}, "tool_calls"), done=True)
@@ -291,3 +300,31 @@ def test_whatever_is_held_back_all_text_arrives_in_its_channel(codec: Any, strea
     out = payloads(filtered(codec, guard, stream))
     said_ = {channel: text for channel, text in guard.texts.items() if channel.startswith(("text", "reasoning"))}
     assert spoken(out) == spoken(payloads(stream)) == said_
+
+
+@pytest.mark.parametrize(
+    ("codec", "document"),
+    [
+        (
+            openai_chat,
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}, "text": "x"}]}]},
+        ),
+        (openai_responses, {"input": [{"role": "user", "content": [{"type": "input_image", "text": "x"}]}]}),
+        (openai_responses, {"input": [{"role": "user", "content": "a", "output": "x"}]}),
+        (
+            openai_responses,
+            {"input": [{"type": "function_call_output", "call_id": "c", "output": "a", "content": "x"}]},
+        ),
+        (
+            anthropic_messages,
+            {"messages": [{"role": "user", "content": [{"type": "image", "source": {}, "text": "x"}]}]},
+        ),
+        (
+            anthropic_messages,
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "thinking": "x"}]}]},
+        ),
+    ],
+)
+def test_a_text_in_another_types_field_is_not_overlooked(codec: Any, document: dict[str, Any]) -> None:
+    (turn,) = codec.request({"model": "m", **document}).turns
+    assert [part for part in turn.parts if isinstance(part, Opaque) and not part.known]

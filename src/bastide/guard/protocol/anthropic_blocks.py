@@ -3,23 +3,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bastide.errors import Malformed, UpstreamError
 from bastide.guard.events import Opaque, Part, Path, Text, ToolCall, ToolResult
 from bastide.guard.protocol import wire
 
-BLOCK = wire.words(
-    "type text cache_control citations source title context content thinking signature data id name input tool_use_id "
-    "is_error caller toolset_name transformations file_id"
-)
+_ANY = wire.words("type id name input tool_use_id content caller cache_control file_id")
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "text": wire.words("type text cache_control citations"),
+    "image": wire.words("type source cache_control transformations"),
+    "document": wire.words("type source title context cache_control citations"),
+    "search_result": wire.words("type source title content cache_control citations"),
+    "thinking": wire.words("type thinking signature"),
+    "redacted_thinking": wire.words("type data"),
+    "tool_use": wire.words("type id name input cache_control caller toolset_name"),
+    "tool_result": wire.words("type tool_use_id content is_error cache_control toolset_name"),
+}
+"""What is read of each type of block, and what has no text; a text in a field of another type's would be overlooked."""
 _SERVER_RESULTS = wire.words(
     "web_search_tool_result web_fetch_tool_result code_execution_tool_result bash_code_execution_tool_result "
     "text_editor_code_execution_tool_result tool_search_tool_result mcp_tool_result advisor_tool_result"
 )
 _NOT_OF_A_MODEL = frozenset({"tool_result", "document", "search_result"})
 """Blocks that only requests have; in a reply they would bring in somebody else's text."""
+
+
+def unknown_in(block: dict[str, Any], kind: str, path: Path = ()) -> tuple[Opaque, ...]:
+    """The fields of a block that its type doesn't have."""
+    return wire.unknown_fields(block, _FIELDS.get(kind, _ANY), "block", path)
 
 
 class Blocks:
@@ -60,7 +73,7 @@ class Blocks:
             yield ToolResult("", tuple(self._plain(block, kind, path)), kind, path=path)
         else:
             yield from self._plain(block, kind, path)
-        yield from wire.unknown_fields(block, BLOCK, "block", path)
+        yield from unknown_in(block, kind, path)
 
     def _string(self, block: dict[str, Any], key: str, path: Path) -> str:
         return wire.need_string(block.get(key), (*path, key), self._wrong)
@@ -88,7 +101,7 @@ class Blocks:
         block = wire.need_object(value, path, self._wrong)
         kind = wire.need_string(block.get("type"), (*path, "type"), self._wrong)
         yield from self._plain(block, kind, path)
-        yield from wire.unknown_fields(block, BLOCK, "block", path)
+        yield from unknown_in(block, kind, path)
 
     def _plain(self, block: dict[str, Any], kind: str, path: Path) -> Iterator[Text | Opaque]:
         if kind == "text":

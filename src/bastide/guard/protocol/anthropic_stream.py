@@ -12,7 +12,7 @@ from typing import Any
 from bastide.errors import GuardError, UpstreamError
 from bastide.guard.events import ToolCall, Usage
 from bastide.guard.protocol import wire
-from bastide.guard.protocol.anthropic_blocks import BLOCK
+from bastide.guard.protocol.anthropic_blocks import unknown_in
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.stream import MAX_HELD, Filter, arguments_text, index
 
@@ -133,7 +133,7 @@ class MessageFilter(Filter):
         start = wire.need_object(event.get("content_block"), ("content_block",), UpstreamError)
         kind = wire.need_string(start.get("type"), ("content_block", "type"), UpstreamError)
         block = self._blocks[number] = _Block(kind, start)
-        for field in wire.unknown_fields(start, BLOCK, "block", ()):
+        for field in unknown_in(start, kind):
             self._opaque(field.type)
         if kind == "tool_use":
             return

@@ -21,6 +21,7 @@ from bastide.guard.protocol.openai_chat_reply import (
     reply,
     rewrite,
     tool_call,
+    unknown_in_call,
 )
 from bastide.guard.protocol.openai_chat_stream import filter
 from bastide.guard.protocol.openai_common import error, models
@@ -47,7 +48,6 @@ _FIELDS = wire.words(
 _MESSAGE = wire.words(
     "role content name tool_calls tool_call_id refusal function_call audio annotations reasoning_content reasoning"
 )
-_PART = wire.words("type text refusal image_url input_audio file prompt_cache_breakpoint")
 _MEDIA = frozenset({"image_url", "input_audio", "file"})
 _TOOL = frozenset({"type", "function", "custom"})
 _FUNCTION = frozenset({"name", "description", "parameters", "strict", "format"})
@@ -114,7 +114,8 @@ def _part(value: Any, path: Path) -> Iterator[Text | Opaque]:
         yield Text(wire.need_string(part.get(kind), (*path, kind)), (*path, kind))
     else:
         yield Opaque(kind, kind in _MEDIA, path)
-    yield from wire.unknown_fields(part, _PART, "part", path)
+    if part.keys() != {"type", kind}:  # a text in a field of another type's would be overlooked
+        yield from wire.unknown_fields(part, frozenset({"type", kind, "prompt_cache_breakpoint"}), "part", path)
 
 
 def _result(message: dict[str, Any], parts: tuple[Part, ...], path: Path, names: Mapping[str, str]) -> ToolResult:
@@ -138,6 +139,7 @@ def _more(message: dict[str, Any], path: Path, names: dict[str, str]) -> Iterato
             if isinstance(call, ToolCall):
                 names[call.id] = call.name
             yield call
+            yield from unknown_in_call(item, (*path, "tool_calls", number))
     if (legacy := message.get("function_call")) is not None:
         yield function_call(legacy, (*path, "function_call"))
     if message.get("audio") is not None:

@@ -22,6 +22,8 @@ CHOICE = wire.words(
     "index message delta finish_reason logprobs stop_reason content_filter_results content_filter_offsets native_finish_reason"
 )
 _MESSAGE = wire.words("role content refusal tool_calls function_call audio annotations reasoning_content reasoning")
+_CALL = wire.words("id type index function custom")
+_BODY = wire.words("name arguments input")
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
 
@@ -39,6 +41,15 @@ def tool_call(value: Any, path: Path, wrong: wire.Wrong = Malformed) -> ToolCall
     raw = wire.need_string(body.get(key), (*at, key), wrong)
     found = {"input": raw} if kind == "custom" else wire.arguments(raw, strict=wrong is not Malformed)
     return ToolCall(id_, name, found, raw, (*at, key))
+
+
+def unknown_in_call(value: dict[str, Any], path: Path) -> tuple[Opaque, ...]:
+    """The fields of a call that nobody reads."""
+    found = wire.unknown_fields(value, _CALL, "tool_call", path)
+    for kind in ("function", "custom"):
+        if type(body := value.get(kind)) is dict:
+            found += wire.unknown_fields(body, _BODY, f"tool_call.{kind}", (*path, kind))
+    return found
 
 
 def function_call(value: Any, path: Path, wrong: wire.Wrong = Malformed, id_: str = "") -> ToolCall:
@@ -91,6 +102,7 @@ def _message(value: Any, path: Path, choice: int) -> Iterator[Part]:
     if (calls := message.get("tool_calls")) is not None:
         for number, item in enumerate(wire.need_list(calls, (*path, "tool_calls"), UpstreamError)):
             yield tool_call(item, (*path, "tool_calls", number), UpstreamError)
+            yield from unknown_in_call(item, (*path, "tool_calls", number))
     if (legacy := message.get("function_call")) is not None:
         yield function_call(legacy, (*path, "function_call"), UpstreamError, legacy_id(choice))
     if message.get("audio") is not None:

@@ -35,15 +35,36 @@ _HOSTED: Mapping[str, tuple[str, ...]] = {
 """What the provider has run by itself: type -> keys with readable content."""
 _KNOWN = frozenset({"compaction", "compaction_trigger", "configuration_update"})
 _MEDIA = frozenset({"input_image", "input_file", "input_audio", "computer_screenshot"})
-_ITEM = wire.words(
-    "type role content id status phase call_id name arguments namespace caller async input output summary encrypted_content "
-    "created_by action actions pending_safety_checks acknowledged_safety_checks environment operation execution tools queries "
-    "results code container_id outputs result revised_prompt server_label error approval_request_id fingerprint "
-    "max_output_length reasoning text approve reason background output_format quality size svg_usage"
-)
-PART = wire.words(
-    "type text refusal annotations logprobs image_url file_id detail file_data file_url filename input_audio prompt_cache_breakpoint"
-)
+_HEAD = wire.words("type id status created_by")
+_CALL = _HEAD | wire.words("call_id name namespace caller async")
+_RESULT = _HEAD | wire.words("call_id name namespace caller output max_output_length acknowledged_safety_checks")
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "message": _HEAD | wire.words("role content phase"),
+    "reasoning": _HEAD | wire.words("summary content encrypted_content"),
+    "compaction": _HEAD | wire.words("encrypted_content"),
+    "function_call": _CALL | {"arguments"},
+    "custom_tool_call": _CALL | {"input"},
+    "computer_call": _CALL | wire.words("action actions pending_safety_checks"),
+    "shell_call": _CALL | wire.words("action environment"),
+    "local_shell_call": _CALL | {"action"},
+    "apply_patch_call": _CALL | {"operation"},
+    "tool_search_call": _CALL | wire.words("arguments execution"),
+    "tool_search_output": _HEAD | wire.words("call_id tools execution"),
+    "additional_tools": _HEAD | wire.words("role tools"),
+    "configuration_update": _HEAD | wire.words("reasoning text"),
+    "item_reference": _HEAD,
+    "compaction_trigger": _HEAD,
+    **dict.fromkeys(_RESULTS, _RESULT),
+}
+"""What is read of each type of item, and what has no text; a text in a field of another type's would be overlooked."""
+_OF_PARTS: Mapping[str, frozenset[str]] = {
+    "output_text": wire.words("type text annotations logprobs"),
+    "refusal": wire.words("type refusal"),
+    "input_image": wire.words("type image_url file_id detail prompt_cache_breakpoint"),
+    "input_file": wire.words("type file_id file_data file_url filename detail prompt_cache_breakpoint"),
+    "input_audio": wire.words("type input_audio"),
+}
+_TEXT_PART = wire.words("type text prompt_cache_breakpoint")
 _TOOL = wire.words(
     "type name description parameters strict format async allowed_callers defer_loading output_schema tools"
 )
@@ -77,7 +98,7 @@ class Items:
             role = said
         elif kind in _RESULTS or kind in _HOSTED:
             role = Role.TOOL
-        parts = (*self._parts(item, kind, path), *wire.unknown_fields(item, _ITEM, "item", path))
+        parts = (*self._parts(item, kind, path), *_unknown_in(item, kind, path))
         return Turn(role, parts)
 
     def _string(self, value: dict[str, Any], key: str, path: Path) -> str:
@@ -129,7 +150,7 @@ class Items:
             yield Text(self._string(part, "refusal", path), (*path, "refusal"))
         else:
             yield Opaque(wire.short(kind), kind in _MEDIA, path)
-        yield from wire.unknown_fields(part, PART, "part", path)
+        yield from unknown_in_part(part, kind, path)
 
     def _reasoning(self, item: dict[str, Any], path: Path) -> Iterator[Part]:
         for key in ("summary", "content"):
@@ -201,6 +222,17 @@ class Items:
             tool.get("format") if schema is None else schema,
             path=path,
         )
+
+
+def _unknown_in(item: dict[str, Any], kind: str, path: Path) -> tuple[Opaque, ...]:
+    known = _FIELDS.get(kind)
+    # Of what ran at the provider everything is opaque already.
+    return () if known is None else wire.unknown_fields(item, known, "item", path)
+
+
+def unknown_in_part(part: dict[str, Any], kind: str, path: Path = ()) -> tuple[Opaque, ...]:
+    """The fields of a part that its type doesn't have."""
+    return wire.unknown_fields(part, _OF_PARTS.get(kind, _TEXT_PART), "part", path)
 
 
 def item_type(item: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from bastide.errors import GuardError, UpstreamError
 from bastide.guard.protocol import sse, wire
 from bastide.guard.protocol.interface import StreamGuard
 from bastide.guard.protocol.openai_common import error_object
-from bastide.guard.protocol.openai_items import PART, Items, is_call, item_type
+from bastide.guard.protocol.openai_items import Items, is_call, item_type, unknown_in_part
 from bastide.guard.protocol.openai_response_parts import RESPONSE, explanation, usage, with_arguments
 from bastide.guard.protocol.stream import MAX_HELD, Filter, index
 
@@ -185,7 +185,7 @@ class ResponseFilter(Filter):
     def _part(self, event: dict[str, Any]) -> None:
         part = wire.need_object(event.get("part"), ("part",), UpstreamError)
         kind = wire.need_string(part.get("type"), ("part", "type"), UpstreamError)
-        for field in wire.unknown_fields(part, PART, "part", ()):
+        for field in unknown_in_part(part, kind):
             self._opaque(field.type)
         family = _PART_EVENTS.get(kind)
         if family is None:
