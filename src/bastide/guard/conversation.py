@@ -16,7 +16,7 @@ from bastide.errors import Denied, TooLarge
 from bastide.guard.content.leakage import Leakage
 from bastide.guard.content.redact import Vault
 from bastide.guard.content.stream import Check, StreamScanner
-from bastide.guard.engine import Engine
+from bastide.guard.engine import Engine, denied
 from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, ToolCall, ToolResult, Turn
 from bastide.guard.flow.exfiltration import links, neutral, scan_links, settled
 from bastide.guard.flow.session import Endorsement, Session
@@ -94,6 +94,8 @@ class Conversation:
         self.loops = LoopGuard(engine.settings.loops)
         self.prompts: list[str] = []
         """System prompts, for the check that answers don't leak them."""
+        self.depth = 0
+        """Agents above this one."""
         self.watched = False
         """Whether the guard has seen what the model is told."""
         self._tools: dict[tuple[str, str], str] = {}
@@ -201,6 +203,19 @@ class Conversation:
         return CallDecision(
             call, ruling, Influence(self.session.label, True), self.engine.meaning(call.name, component)
         )
+
+    def child(self, agent: str) -> Conversation:
+        """The conversation of a sub-agent. Raises `OverLimit` when there are too many or they nest too deeply, `Denied`."""
+        meaning = self.engine.meaning(agent)
+        question = Question(self.caller, Action.DELEGATE, meaning.component, agent, label=self.session.label)
+        ruling = self.engine.policy.decide(question)
+        if ruling.effect is not Effect.ALLOW:
+            raise denied(ruling)
+        self.loops.child(self.depth + 1)
+        caller = replace(self.caller, agent=meaning.component, chain=(self.caller.agent, *self.caller.chain))
+        child = Conversation(self.engine, caller, self.session.child())
+        child.depth, child.watched, child.vault = self.depth + 1, self.watched, self.vault
+        return child
 
     def made(self, decision: CallDecision) -> None:
         """The call takes place: what it writes into a memory keeps its label."""
