@@ -150,6 +150,19 @@ def test_more_than_was_reserved_counts(bench: Bench) -> None:
     bench.run([Budget("user", 60, tokens=100)], test)
 
 
+def test_less_than_nothing_is_nothing(bench: Bench) -> None:
+    """Who asks for a negative or an absurd number of tokens gets no credit for it."""
+
+    async def test(limits: Any, clock: Clock) -> None:
+        taken = await limits.reserve(ANN, -(10**6), 0)
+        await limits.settle(taken, -(10**6), 0)
+        assert (await refused(limits, ANN, 10**40)).retry_after == 0.0
+        await limits.reserve(ANN, 100, 0)
+        await refused(limits, ANN, 1)
+
+    bench.run([Budget("user", 60, tokens=100)], test)
+
+
 def test_small_costs_add_up(bench: Bench) -> None:
     """A tenth ten times is one: nothing is lost in rounding."""
 

@@ -24,6 +24,7 @@ MILLIONTH = 1_000_000
 
 Amounts = tuple[int, int, int]
 """Requests, tokens, millionths of cost."""
+_MOST_TOKENS = 10**15
 MEASURES = ("requests", "tokens", "cost")
 
 
@@ -35,8 +36,8 @@ class Claim(Struct, frozen=True):
     """Of its counter: a digest of the budget and of whose it is."""
     slot: float
     """Length of a slot, seconds."""
-    limits: Amounts
-    """0: not limited."""
+    limits: tuple[tuple[int, int], ...]
+    """Index into `MEASURES`, and how much of it; only what is limited."""
 
 
 class Reservation(Struct):
@@ -78,15 +79,22 @@ class Budgets:
         key = blake2b(
             "\0".join(f"{len(p)}:{p}" for p in parts).encode("utf-8", "surrogatepass"), digest_size=16
         ).hexdigest()
-        limits = (budget.requests, budget.tokens, millionths(budget.cost))
+        amounts = (budget.requests, budget.tokens, millionths(budget.cost))
+        limits = tuple((measure, limit) for measure, limit in enumerate(amounts) if limit)
         return Claim(budget, key, budget.window / SLOTS, limits)
+
+
+def amounts_of(tokens: int, cost: float) -> Amounts:
+    """What one call takes. A client may write any number as what it needs, so less than nothing is nothing."""
+    return 1, min(max(tokens, 0), _MOST_TOKENS), millionths(cost)
 
 
 def millionths(cost: float) -> int:
     """A cost in whole millionths, rounded up. Raises `ValueError` for what is no amount."""
     if not 0 <= cost < 1e12:
         raise ValueError("a cost is a number, 0 or more")
-    return ceil(round(cost * MILLIONTH, 3))
+    # Rounded first: 0.1 * 1,000,000 must not become 100,001.
+    return ceil(round(cost * MILLIONTH, 3)) if cost else 0
 
 
 def over(claim: Claim, measure: int, wait: float, needed: int) -> OverLimit:

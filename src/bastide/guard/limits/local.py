@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
 from bastide.errors import Unavailable
-from bastide.guard.limits.budgets import SLOTS, Amounts, Budgets, Claim, Reservation, millionths, over
+from bastide.guard.limits.budgets import SLOTS, Amounts, Budgets, Claim, Reservation, amounts_of, millionths, over
 from bastide.guard.model import Caller
 from bastide.guard.settings import Budget
 
@@ -28,25 +28,36 @@ class _Counter:
 
     def forget(self, now: int) -> None:
         """Drops what has left the window that ends in slot `now`."""
-        while self.slots and self.slots[0][0] < now - SLOTS:
-            gone = self.slots.popleft()
-            for measure in range(3):
-                self.totals[measure] -= gone[measure + 1]
+        slots = self.slots
+        while slots and slots[0][0] < now - SLOTS:
+            _, requests, tokens, cost = slots.popleft()
+            self._count(-requests, -tokens, -cost)
 
-    def add(self, slot: int, amounts: Sequence[int]) -> None:
+    def add(self, slot: int, amounts: Amounts) -> None:
         """Adds to a slot, or takes from it; what is no longer there is not taken again."""
-        for found in reversed(self.slots):
-            if found[0] == slot:
-                break
-        else:
-            if self.slots and slot < self.slots[-1][0]:
+        slots = self.slots
+        if slots and slots[-1][0] == slot:
+            found = slots[-1]
+        elif slots and slots[-1][0] > slot:
+            earlier = next((one for one in slots if one[0] == slot), None)
+            if earlier is None:
                 return
+            found = earlier
+        else:
             found = [slot, 0, 0, 0]
-            self.slots.append(found)
-        for measure, amount in enumerate(amounts):
-            change = max(amount, -found[measure + 1])
-            found[measure + 1] += change
-            self.totals[measure] += change
+            slots.append(found)
+        # Written out: this is done several times for each request.
+        requests, tokens, cost = amounts
+        found[1] += requests
+        found[2] += tokens
+        found[3] += cost
+        self._count(requests, tokens, cost)
+
+    def _count(self, requests: int, tokens: int, cost: int) -> None:
+        totals = self.totals
+        totals[0] += requests
+        totals[1] += tokens
+        totals[2] += cost
 
     def frees(self, measure: int, needed: int) -> int | None:
         """The slot whose end makes room for `needed` more than fits now; None when that never does."""
@@ -77,16 +88,19 @@ class LocalLimits:
         Raises `OverLimit` with the budget that is used up and when it makes sense to try again; `Unavailable` when there are more callers
         in a window than can be counted.
         """
-        claims, amounts = self._budgets.of(caller), (1, tokens, millionths(cost))
+        claims, amounts = self._budgets.of(caller), amounts_of(tokens, cost)
         now = self._clock()
         missing = 0
         for claim in claims:
-            counter = self._current(claim, now)
-            missing += counter is None
-            _check(claim, counter or _Counter(), amounts, now)
+            found = self._counters.get(claim.key)
+            if found is None:
+                missing += 1
+            else:
+                found[1].forget(int(now // claim.slot))
+            _check(claim, found[1] if found else _EMPTY, amounts, now)
         if missing:
             self._make_room(missing, now)
-        slots = tuple(int(now // claim.slot) for claim in claims)
+        slots = tuple([int(now // claim.slot) for claim in claims])
         for claim, slot in zip(claims, slots, strict=True):
             self._add(claim, slot, amounts)
         return Reservation(claims, slots, amounts)
@@ -100,26 +114,21 @@ class LocalLimits:
             return
         reservation.settled = True
         back, more = differences(reservation, tokens, cost)
-        now = self._clock()
+        now = self._clock() if any(more) else 0.0
         for claim, slot in zip(reservation.claims, reservation.slots, strict=True):
             # A counter that is gone has nothing left to give back to; one that is over its bound by this is dropped soon enough.
-            if self._current(claim, now) is not None:
-                self._add(claim, slot, back)
+            found = self._counters.get(claim.key)
+            if found is not None and any(back):
+                found[1].add(slot, back)
             if any(more):
                 self._add(claim, int(now // claim.slot), more)
 
-    def _current(self, claim: Claim, now: float) -> _Counter | None:
+    def _add(self, claim: Claim, slot: int, amounts: Amounts) -> None:
         found = self._counters.get(claim.key)
         if found is None:
-            return None
-        found[1].forget(int(now // claim.slot))
-        return found[1]
-
-    def _add(self, claim: Claim, slot: int, amounts: Amounts) -> None:
-        if claim.key not in self._counters:
-            self._counters[claim.key] = (claim, _Counter())
+            found = self._counters[claim.key] = (claim, _Counter())
         self._counters.move_to_end(claim.key)
-        self._counters[claim.key][1].add(slot, amounts)
+        found[1].add(slot, amounts)
 
     def _make_room(self, count: int, now: float) -> None:
         """Drops idle counters from the long unused end: a few each time, so that it never takes long, or all when it is full."""
@@ -140,16 +149,19 @@ class LocalLimits:
 
 def differences(reservation: Reservation, tokens: int, cost: float) -> tuple[Amounts, Amounts]:
     """What to give back (0 or less) and what was used beyond the reservation (0 or more)."""
-    taken = reservation.amounts
-    changes = (0, tokens - taken[1], millionths(cost) - taken[2])
-    return (0, min(changes[1], 0), min(changes[2], 0)), (0, max(changes[1], 0), max(changes[2], 0))
+    _, taken, paid = reservation.amounts
+    token_change, cost_change = max(tokens, 0) - taken, millionths(cost) - paid
+    return (0, min(token_change, 0), min(cost_change, 0)), (0, max(token_change, 0), max(cost_change, 0))
+
+
+_EMPTY = _Counter()
 
 
 def _check(claim: Claim, counter: _Counter, amounts: Amounts, now: float) -> None:
-    for measure, limit in enumerate(claim.limits):
+    for measure, limit in claim.limits:
         needed = amounts[measure]
         excess = counter.totals[measure] + needed - limit
-        if limit and excess > 0:
+        if excess > 0:
             slot = counter.frees(measure, excess) if needed <= limit else None
             wait = 0.0 if slot is None else max((slot + SLOTS + 1) * claim.slot - now, 0.001)
             raise over(claim, measure, wait, needed)

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from bastide.errors import Unavailable
-from bastide.guard.limits.budgets import SLOTS, Budgets, Reservation, millionths, over
+from bastide.guard.limits.budgets import MEASURES, SLOTS, Budgets, Reservation, amounts_of, over
 from bastide.guard.limits.local import differences
 from bastide.guard.model import Caller
 from bastide.guard.settings import Budget
@@ -136,12 +136,13 @@ class SharedLimits:
 
     async def reserve(self, caller: Caller, tokens: int, cost: float) -> Reservation:
         """Takes from every budget that applies, or from none. Raises `OverLimit`; `Unavailable` when the Redis doesn't answer."""
-        claims, amounts = self._budgets.of(caller), (1, tokens, millionths(cost))
+        claims, amounts = self._budgets.of(caller), amounts_of(tokens, cost)
         if not claims:
             return Reservation((), (), amounts)
         args: list[Any] = [self._now(), SLOTS, *amounts]
         for claim in claims:
-            args += [claim.slot * 1000, *claim.limits]
+            limits = dict(claim.limits)
+            args += [claim.slot * 1000, *(limits.get(measure, 0) for measure in range(len(MEASURES)))]
         try:
             answer = await cast(
                 "Awaitable[list[int]]", self._reserve(keys=[_PREFIX + c.key for c in claims], args=args)
