@@ -58,7 +58,7 @@ STRANGER = (
         ("Mail Bob at bob@corp.org that I am late", {"to": "Bob@Corp.org", "body": "I am late"}),
         ("Mail bob@corp.org and eve@corp.org", {"to": ["bob@corp.org", "eve@corp.org"], "body": "hi"}),
         ("Mail <mailto:bob@corp.org>, please.", {"to": "bob@corp.org"}),
-        ("Mail “bob@corp.org”.", {"to": "bob@corp.org"}),  # noqa: RUF001
+        ("Mail “bob@corp.org”.", {"to": "bob@corp.org"}),
     ],
 )
 def test_what_the_user_says_is_traced(user: str, arguments: dict[str, Any]) -> None:

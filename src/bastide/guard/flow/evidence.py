@@ -2,7 +2,7 @@
 """What a conversation contains, prepared for looking values up: who said it, and the structure of results that have one.
 
 A structured result (JSON, or what tools print: YAML, Python literals) is taken apart into *atoms*, the short values of its fields, and
-*prose*, everything longer. The tool made the structure; what an attacker writes stands inside one field. So an attack that has to
+*prose*, everything longer than two words. The tool made the structure; what an attacker writes stands inside one field. So an attack that has to
 spell out a value to be understood spells it in prose, and that is how `provenance` tells the two apart.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 
-from bastide.guard.flow.words import Day, compact, days, fold, numbers, times, tokens, words
+from bastide.guard.flow.words import Day, bare_url, compact, days, fold, numbers, times, tokens, words
 from bastide.guard.model import Label
 
 SHORT, FEW_WORDS = 80, 8
@@ -27,6 +27,7 @@ SHORT, FEW_WORDS = 80, 8
 MAX_PARSED, MAX_NODES, MAX_DEPTH = 400_000, 50_000, 40
 _YAML_START = re.compile(r"\s*(?:- \S|[A-Za-z_][\w -]{0,40}:(?:\s|$))")
 _GLUE = re.compile(r"[-_./\\]+")
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}$")
 
 
@@ -73,19 +74,29 @@ class Said:
         return words(self.text)
 
     @cached_property
+    def lines(self) -> frozenset[str]:
+        """Loose words of each of its lines and values, and of all of it."""
+        return frozenset((self.words, *map(words, self.text.splitlines()), *(words(a.value) for a in self.atoms)))
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """What may be addresses on the web, without their scheme."""
+        return frozenset(bare_url(t) for t in self.tokens.split() if "." in t)
+
+    @cached_property
     def atoms(self) -> tuple[Atom, ...]:
         """The short values of its fields; none when it has no structure."""
         return self._taken_apart[0]
 
     @cached_property
     def prose(self) -> str:
-        """Its long values, or all of it when it has no structure."""
-        return self._taken_apart[1]
+        """Its values of more than two words, or all of it when it has no structure."""
+        return "\n".join(self._taken_apart[1])
 
     @cached_property
     def prose_words(self) -> str:
-        """Loose words of the prose."""
-        return words(self.prose)
+        """Loose words of the prose, a line for each value."""
+        return "".join(f"\n{words(part)}\n" for part in self._taken_apart[1])
 
     @cached_property
     def prose_compact(self) -> str:
@@ -108,14 +119,14 @@ class Said:
         return times(self.prose)
 
     @cached_property
-    def _taken_apart(self) -> tuple[tuple[Atom, ...], str]:
+    def _taken_apart(self) -> tuple[tuple[Atom, ...], tuple[str, ...]]:
         tree = structure(self.text) if self.role == "tool" else None
         if tree is None:
-            return (), self.text
+            return (), (self.text,)
         taken = _Taking(self.fields, self.label.integrity, self.level)
         if not taken.take(tree):
-            return (), self.text
-        return tuple(taken.atoms), "\n".join(taken.prose)
+            return (), (self.text,)
+        return tuple(taken.atoms), tuple(taken.prose)
 
 
 class _Taking:
@@ -127,6 +138,7 @@ class _Taking:
         self.prose: list[str] = []
         self.records = 0
         self.nodes = 0
+        self.keys: set[str] = set()
 
     def take(self, tree: Any) -> bool:
         """False when a bound was reached: the result then counts as text without structure."""
@@ -141,7 +153,10 @@ class _Taking:
                 here = self.records
                 for k, v in node.items():
                     name = str(k)
-                    self._leaf(name, "", "", self._of_key(v, record, here))
+                    # Keys can be values (`{"City Hub": "4.3"}`); those of a table's columns are needed once.
+                    if name not in self.keys or not _COLUMN.fullmatch(name):
+                        self.keys.add(name)
+                        self._leaf(name, "", "", self._of_key(v, record, here))
                     todo.append((v, name, f"{path}.{name}" if path else name, here, depth + 1))
             elif isinstance(node, list | tuple | set):
                 for item in node:
@@ -160,12 +175,13 @@ class _Taking:
         integrity = self.fields.get(path, self.fields.get(key.strip("_"), self.fields.get(key, self.integrity)))
         if not text:
             return
-        if len(text) <= SHORT and text.count(" ") < FEW_WORDS:
+        spaces = text.count(" ")
+        short = len(text) <= SHORT and spaces < FEW_WORDS
+        if short or integrity >= self.level:
             self._atom(text, key, record, integrity)
-        elif integrity < self.level:
+        # A short sentence is both: a value of its own, and enough to tell a model what to do.
+        if integrity < self.level and (spaces >= 2 or not short):
             self.prose.append(text)
-        else:
-            self._atom(text, key, record, integrity)
 
     def _atom(self, text: str, key: str, record: int, integrity: int) -> None:
         self.atoms.append(Atom(fold(text).strip(), tokens(text), key.lower().strip("_"), record, integrity))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from bastide.guard.flow.words import days, fold, number, times
 
-MAX_LEAVES, MAX_DEPTH, MAX_VALUE = 2000, 32, 200_000
+MAX_LEAVES, MAX_DEPTH, MAX_VALUE = 1000, 32, 200_000
 
 
 class Kind(StrEnum):

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
 
 from bastide.guard.flow.evidence import Atom, Said, names
 from bastide.guard.flow.leaves import Kind, Leaf, is_money, leaves, name_parts
-from bastide.guard.flow.words import Day, compact, days, fold, number, same_day, times, tokens, words
+from bastide.guard.flow.words import Day, bare_url, compact, days, fold, number, same_day, times, tokens, words
 
 _TINY = 3
 _NUMBERED = "id ids no nr num number numero # nummer"
@@ -23,11 +23,6 @@ _GENERIC = frozenset(_COMMON.split())
 _NEAR = 240
 MAX_TERMS = 200
 _ORDINALS = ("st", "nd", "rd", "th")
-
-
-def bare_url(text: str) -> str:
-    """An address on the web without what doesn't matter for where it leads."""
-    return re.sub(r"^https?://", "", fold(text).strip()).rstrip("/.")
 
 
 class Lookup:
@@ -54,62 +49,70 @@ class Lookup:
 
     def in_instructions(self, leaf: Leaf) -> bool:
         """Whether the user or the system prompt says this value."""
-        return any(self._says(s, leaf) for s in self.instructed)
+        return _said_by(self.instructed, leaf)
 
     def in_trusted(self, leaf: Leaf) -> bool:
         """Whether a trusted result, or a trusted field of a result, has this value."""
-        if any(s.role == "tool" and self._says(s, leaf) for s in self.trusted):
+        if _said_by((s for s in self.trusted if s.role == "tool"), leaf):
             return True
         return any(a.integrity >= self.level for _, a in self.atoms_of(leaf))
 
-    def _says(self, said: Said, leaf: Leaf) -> bool:
-        value = leaf.value
-        if leaf.kind in (Kind.AMOUNT, Kind.NUMBER) and (wanted := number(value)) is not None:
-            return any(n == abs(wanted) for n, _ in said.numbers) or f" {value} " in said.tokens
-        if is_money(value) and leaf.kind in (Kind.ADDRESS, Kind.WHICH):
-            return _spaced(value).search(fold(said.text)) is not None
-        sought = tokens(value)
-        if not sought.strip():
-            return False
-        if len(sought.strip()) < _TINY:
-            return numbered(sought.strip(), leaf.name, said.tokens)
-        if sought in said.tokens:
-            return True
-        return leaf.kind == Kind.ADDRESS and any(
-            bare_url(value) == bare_url(t) for t in said.tokens.split() if "." in t
-        )
-
-    def atoms_of(self, leaf: Leaf) -> Iterator[tuple[Said, Atom]]:
+    def atoms_of(self, leaf: Leaf) -> list[tuple[Said, Atom]]:
         """The fields of results that have exactly this value."""
-        sought = tokens(leaf.value)
+        found = list(self._by_tokens.get(tokens(leaf.value), ()))
         amount = number(leaf.value) if leaf.kind == Kind.AMOUNT else None
+        if amount is not None:
+            found += [(s, a) for n, s, a in self._by_number if n == amount]
+        return found
+
+    @cached_property
+    def _by_tokens(self) -> dict[str, list[tuple[Said, Atom]]]:
+        found: dict[str, list[tuple[Said, Atom]]] = {}
         for said in self.all:
             for atom in said.atoms:
-                if atom.tokens == sought or (amount is not None and number(atom.value) == amount):
-                    yield said, atom
+                found.setdefault(atom.tokens, []).append((said, atom))
+        return found
+
+    @cached_property
+    def _by_number(self) -> list[tuple[Decimal, Said, Atom]]:
+        every = ((s, a) for s in self.all for a in s.atoms if a.value[:1].isdigit() or a.value[:1] in "-+$€£")
+        return [(n, s, a) for s, a in every if (n := number(a.value)) is not None]
 
     def in_prose(self, leaf: Leaf) -> frozenset[str]:
         """The sources in whose untrusted prose the value is spelled out, however it is punctuated."""
-        return frozenset(src for s in self.untrusted if self._spelled(s, leaf) for src in s.label.sources or {"?"})
-
-    def _spelled(self, said: Said, leaf: Leaf) -> bool:
         amount = number(leaf.value)
         if amount is not None and leaf.kind in (Kind.AMOUNT, Kind.NUMBER):
-            return any(n == abs(amount) for n, _ in said.numbers)
-        sought = words(leaf.value)
+            return _sources(s for s in self.untrusted if any(n == abs(amount) for n, _ in s.numbers))
+        sought, tight = words(leaf.value), compact(leaf.value)
+        if not sought.strip():
+            return frozenset()
         if len(sought.strip()) < _TINY:
-            return numbered(sought.strip(), leaf.name, said.prose_words)
-        if sought.strip() and sought in said.prose_words:
-            return True
-        tight = compact(leaf.value)
-        return len(tight) >= 8 and any(c.isdigit() for c in tight) and tight in said.prose_compact
+            if sought not in self._all_prose:
+                return frozenset()
+            return _sources(s for s in self.untrusted if numbered(sought.strip(), leaf.name, s.prose_words))
+        found: frozenset[str] = frozenset()
+        if sought in self._all_prose:
+            alone = f"\n{sought}\n"
+            spelling = (s for s in self.untrusted if s.prose_words.count(sought) > s.prose_words.count(alone))
+            found = _sources(spelling)
+        if not found and len(tight) >= 8 and any(c.isdigit() for c in tight):
+            found = _sources(s for s in self.untrusted if tight in s.prose_compact)
+        return found
+
+    @cached_property
+    def _all_prose(self) -> str:
+        return "".join(s.prose_words for s in self.untrusted)
 
     def anywhere_untrusted(self, value: str) -> frozenset[str]:
         """The sources in which a value occurs at all."""
         sought = words(value)
-        return frozenset(
-            src for s in self.untrusted if sought.strip() and sought in s.words for src in s.label.sources or {"?"}
-        )
+        if not sought.strip() or sought not in self._all_untrusted:
+            return frozenset()
+        return _sources(s for s in self.untrusted if sought in s.words)
+
+    @cached_property
+    def _all_untrusted(self) -> str:
+        return "\n".join(s.words for s in self.untrusted)
 
     def named(self, said: Said, record: int, besides: str) -> int:
         """How surely the user named a record by one of its other fields: 2 by a whole field, 1 by a word of one, 0 not."""
@@ -144,7 +147,7 @@ class Lookup:
         """Whether the user named this result's source: every text in the question that it answers is the user's, and there is one."""
         found = leaves(said.question, {})
         texts = [leaf for leaf in found if len(leaf.value) >= 4] if found is not None else []
-        return bool(texts) and all(any(self._says(s, t) for s in self.users) for t in texts)
+        return bool(texts) and all(_said_by(self.users, t) for t in texts)
 
     def of_user_words(self, value: str) -> bool:
         """Whether every word of a text is one that the user or the system prompt used: it carries nothing else."""
@@ -208,6 +211,29 @@ class Lookup:
     def times(self, trusted: bool) -> frozenset[tuple[int, int]]:
         """Times of day in trusted texts, or in untrusted prose."""
         return frozenset().union(*(s.times for s in (self.trusted if trusted else self.untrusted)))
+
+
+def _said_by(said: Iterable[Said], leaf: Leaf) -> bool:
+    """Whether one of some texts says a value, in any usual way of writing it, as a whole."""
+    value = leaf.value
+    if leaf.kind in (Kind.AMOUNT, Kind.NUMBER) and (wanted := number(value)) is not None:
+        return any(n == abs(wanted) for s in said for n, _ in s.numbers)
+    if is_money(value) and leaf.kind in (Kind.ADDRESS, Kind.WHICH):
+        pattern = _spaced(value)
+        return any(pattern.search(fold(s.text)) is not None for s in said)
+    sought = tokens(value)
+    if not sought.strip():
+        return False
+    if len(sought.strip()) < _TINY:
+        return any(sought in s.tokens and numbered(sought.strip(), leaf.name, s.tokens) for s in said)
+    if leaf.kind != Kind.ADDRESS:
+        return any(sought in s.tokens for s in said)
+    bare = bare_url(value)
+    return any(sought in s.tokens or (bare in s.tokens and bare in s.addresses) for s in said)
+
+
+def _sources(said: Iterable[Said]) -> frozenset[str]:
+    return frozenset(source for s in said for source in s.label.sources or {"?"})
 
 
 def numbered(value: str, name: str, text: str) -> bool:

@@ -31,7 +31,7 @@ from bastide.guard.flow.lookup import Lookup, spoken_times
 from bastide.guard.flow.words import days, number, same_day, tokens
 from bastide.guard.model import Influence, Label, Meaning, SideEffect, Untraced
 
-SHOWN = 80
+SHOWN, SHOWN_LEAVES = 80, 50
 _CENT = Decimal("0.01")
 _SENDING = {"send", "share", "invite"}
 """What these tools are given, people get to see, whether or not it leaves the system."""
@@ -63,6 +63,8 @@ def influence(
     if found is None:
         return Influence(session, not tainted, () if not tainted else (_unread(call, session),))
     every = list(found)
+    if not tainted and (session.confidentiality == 0 or not meaning.outbound):
+        return Influence(session, True)
     label = _label(every, lookup, session)
     if not tainted:
         return Influence(label, True)
@@ -137,7 +139,8 @@ class _Trace:
         for leaf, origin in origins.items():
             if origin == Origin.UNTRACED and self._delegated(leaf, anchors, titles):
                 origins[leaf] = Origin.DELEGATED
-        missing = [self._untraced(x) for x, o in origins.items() if o == Origin.UNTRACED]
+        strange = [x for x, o in origins.items() if o == Origin.UNTRACED]
+        missing = [self._untraced(x) for x in strange[:SHOWN_LEAVES]]
         for leaf in every if self.meaning.outbound or groups_of_tool(self.call.name) & _SENDING else ():
             if leaf.kind == Kind.CONTENT:
                 missing += self._led_away(leaf)

@@ -97,6 +97,7 @@ class Session:
         self.overfull = False
         """Whether a bound was reached."""
         self._said: list[Said] = []
+        self._strange: list[Said] = []
         self._size = 0
         self._calls: dict[str, tuple[str, dict[str, Any] | None]] = {}
         self._turns: list[bytes] = []
@@ -210,18 +211,11 @@ class Session:
             return
         label = self.origins.get(role, UNKNOWN)
         name = {Role.USER: "user", Role.TOOL: "tool"}.get(role, "system")
-        clean, dirty = (text, "") if label.integrity < self.required else self._seen.launder(text, self._untrusted())
+        clean, dirty = (text, "") if label.integrity < self.required else self._seen.launder(text, self._strange)
         if dirty:
             self._add(Said(dirty, self.label, name, level=self.required))
         if clean or not dirty:
             self._add(Said(clean, label, name, level=self.required))
-
-    def _untrusted(self) -> list[Said]:
-        return (
-            [s for s in self._said if s.label.integrity < self.required and s.role != "assistant"]
-            if self.tainted
-            else []
-        )
 
     def _add(self, said: Said, question: Mapping[str, Any] | None = None) -> None:
         self.label = self.label.join(said.label)
@@ -231,6 +225,8 @@ class Session:
             return
         said.question = question or {}
         self._said.append(said)
+        if not said.trusted and said.role != "assistant":
+            self._strange.append(said)
         self._lookup = None
 
     def _opaque(self, label: Label) -> None:
@@ -269,7 +265,7 @@ class Session:
         """The session of a sub-agent: it begins with all that this one has seen, whatever part of it is passed on."""
         child = Session(self.meanings, required=self.required, origins=self.origins, memories=self.memories)
         child.label, child.overfull, child._size = self.label, self.overfull, self._size
-        child._said = list(self._said)
+        child._said, child._strange = list(self._said), list(self._strange)
         child._constants = dict(self._constants)
         return child
 
@@ -320,7 +316,10 @@ class Session:
         session = cls(meanings, required=whole.required, origins=origins, memories=memories)
         for line in whole.lines:
             label = Label(line.integrity, line.confidentiality, frozenset(line.sources))
-            session._add(Said(line.text, label, line.role, line.fields, whole.required), line.question)
+            said = Said(line.text, label, line.role, line.fields, whole.required)
+            session._add(said, line.question)
+            if said.trusted and said.role != "tool":
+                session._seen.remember(line.text)
         integrity, confidentiality, sources = whole.label
         session.label = session.label.join(Label(integrity, confidentiality, frozenset(sources)))
         session._turns = list(whole.turns)

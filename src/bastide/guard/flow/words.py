@@ -45,6 +45,11 @@ def compact(text: str) -> str:
     return "".join(_WORD.findall(fold(text))).replace("_", "").upper()
 
 
+def bare_url(text: str) -> str:
+    """An address on the web without what doesn't matter for where it leads."""
+    return re.sub(r"^https?://", "", fold(text).strip()).rstrip("/.")
+
+
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,.']*(?:\s?%)?")
 
 
