@@ -20,6 +20,7 @@ from bastide.guard.mcp.headers import decoded as decode_header
 from bastide.guard.mcp.mediator import Mediator, Step
 from bastide.guard.mcp.messages import CAPABILITIES_META, STATELESS, VERSION_META, Message, classify, parse
 from bastide.guard.mcp.party import Party
+from bastide.guard.mcp.pins import pin
 from bastide.guard.settings import McpServer
 from tests.guard.mcp.fakes import ALICE, CRM, FakeGate
 from tests.guard.mcp.test_messages import JSON, MEMBERS
@@ -97,6 +98,33 @@ def test_question_by_error() -> None:
     allowed = asyncio.run(go(McpServer("crm", url="x", client_requests=("elicitation",)))).onward
     assert allowed is not None
     assert allowed.body["code"] == -32042
+
+
+def test_reviewed_texts() -> None:
+    """What was reviewed and pinned passes as it is: descriptions and instructions are no untrusted text then."""
+    tool = {
+        "name": "echo",
+        "description": "Says SECRET again.",
+        "inputSchema": {"type": "object"},
+        "icons": [],
+        "own": "x",
+    }
+    gate = FakeGate()
+    party = Party(ALICE, "c", CRM, gate, Book({"crm": pin("crm", [tool], "Be SECRET.")}))
+    about = {
+        "supportedVersions": [STATELESS],
+        "capabilities": {},
+        "instructions": "Be SECRET.",
+        "serverInfo": {"version": "1.0"},
+    }
+    _, got = exchange(Mediator(party, STATELESS), request("server/discover", {"_meta": META}), about)
+    assert got.onward is not None
+    assert got.onward.body["instructions"] == "Be SECRET."
+    _, got = exchange(Mediator(party, STATELESS), request("tools/list", {"_meta": META}), {"tools": [tool]})
+    assert got.onward is not None
+    [listed] = got.onward.body["tools"]
+    assert listed == {key: tool[key] for key in ("name", "description", "inputSchema")}
+    assert [kind for kind, text in gate.texts if text != STATELESS] == []
 
 
 def test_meta() -> None:

@@ -73,7 +73,9 @@ async def _introduction(body: dict[str, Any], party: Party) -> dict[str, Any]:
     if incident := party.book.instructions(party.server.component, text):
         await party.incident(incident)
     elif text:
-        made["instructions"] = await party.text("instructions", text)
+        # What people reviewed and pinned needs no judging, and is no untrusted text in the conversation.
+        reviewed = party.book.reviewed(party.server.component)
+        made["instructions"] = text if reviewed else await party.text("instructions", text)
     return made
 
 

@@ -68,5 +68,8 @@ class Party(Struct, frozen=True):
 
 
 def _is_word(text: str) -> bool:
-    """Whether it is a single short word, of which schemas are full: too short to say anything."""
-    return len(text) <= _WORD and (not text or text.isidentifier())
+    """Whether it is a single short word or number, of which schemas are full: too short to say anything."""
+    return (len(text) <= _WORD and text.isascii() and text.translate(_JOINTS).isalnum()) or not text
+
+
+_JOINTS = str.maketrans("_-./", "0000")
