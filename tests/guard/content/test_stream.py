@@ -141,3 +141,12 @@ def test_streams_take_linear_time() -> None:
             feed(SCANNER.stream(vault()), cut(text, [20]))
             times.append(time.perf_counter() - start)
         assert times[1] < 12 * times[0]
+
+
+def test_a_check_says_what_stands_instead() -> None:
+    """What a plugged-in check takes out is replaced by what it says, with the part that was there in hand."""
+    check = Check(links, settled, lambda detection, part: f"[{detection.detector} of {len(part)}]")
+    assert (
+        feed(SCANNER.stream(checks=[check]), list("Look ![a](https://e.test/?q=1) here"))
+        == "Look [exfiltration/image of 25] here"
+    )

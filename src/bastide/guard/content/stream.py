@@ -201,7 +201,7 @@ class StreamScanner:
             if item.outcome is Outcome.REDACT and item.end > done:
                 parts += [
                     self._restored(self._text[done : max(item.start, done)]),
-                    f"[redacted: {item.detection.detector}]",
+                    item.instead,
                 ]
                 done = item.end
             if len(self._detections) > _MOST:
