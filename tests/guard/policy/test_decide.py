@@ -60,6 +60,22 @@ def test_what_a_stranger_wrote_needs_a_person_before_money_moves() -> None:
     assert ask(Action.INVOKE_TOOL, "get-order", label=MAIL, traced=False).effect == Effect.ALLOW
 
 
+@pytest.mark.parametrize(
+    ("side_effect", "effect"),
+    [("none", Effect.ALLOW), ("read", Effect.ALLOW), ("reversible", Effect.APPROVE), ("irreversible", Effect.APPROVE)],
+)
+def test_what_can_be_undone_is_a_side_effect_too(side_effect: str, effect: Effect) -> None:
+    """From reversible on, a stranger's text needs a person."""
+    found = policy(
+        small("- agent -> t: {verb: invoke}", f"t: {{kind: ai.tool, zone: app, side-effect: {side_effect}}}")
+    )
+    asked = Question(
+        Caller("agent", user="anna", actor="person"), Action.INVOKE_TOOL, "t", label=Label(1), traced=False
+    )
+    assert found.decide(asked).effect == effect
+    assert found.decide(replace(asked, label=Label(2))).effect == Effect.ALLOW
+
+
 def test_data_goes_only_where_its_class_may_go() -> None:
     """The fallback model may get internal data, so a conversation with confidential data can't fail over to it."""
     assert ask(Action.INVOKE_MODEL, "llm", label=MAIL).effect == Effect.ALLOW

@@ -13,6 +13,7 @@ from bastide.guard.policy.labels import TOP, lattice
 from bastide.guard.policy.meanings import compile_meanings, spellings
 from bastide.guard.policy.routes import Kinds, actors_of, routes
 from bastide.guard.settings import McpServer, ModelRoute, Provider, Settings, ToolMeaning
+from bastide.plan.load import parse_plan
 from bastide.plan.model import Plan
 from bastide.plan.vocabulary import TRUST_LEVELS
 from bastide.threats.graph import build_graph
@@ -162,6 +163,17 @@ def test_data_on_the_flow_names_an_author_where_nothing_else_does() -> None:
     """`agent -> tool: {data: order}` with orders written by the system: the answer is the system's."""
     assert meanings(small("- agent -> tool: {verb: invoke, data: order}"))["tool"].result.author == "system"
     assert meanings(small("- agent -> tool: {verb: invoke, data: note}"))["tool"].result.author == "third-party"
+
+
+def test_data_that_nobody_is_named_for_may_be_anybodys() -> None:
+    """Where a store holds something of which the plan names no author, its answers count as public."""
+    text = build.SMALL.replace("data:\n", "data:\n  rest: {class: internal}\n")
+    text = (
+        text.replace("flows:\n", "  base: {kind: data.database, zone: app, holds: [order, rest]}\nflows:\n")
+        + "  - base -> agent\n"
+    )
+    plan = parse_plan(text, vocabulary())
+    assert meanings(plan)["base"].result.author == "public"
 
 
 def test_what_an_agent_stores_comes_back_with_its_label() -> None:
