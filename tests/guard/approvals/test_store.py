@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bastide.errors import Denied, Malformed, NotFound, OverLimit, TooLarge, Unavailable
 from bastide.guard.approvals.book import Approval, Binding, State, approval_json, for_agent
 from bastide.guard.approvals.canonical import canonical, digest
+from bastide.guard.approvals.page import render_one
 from bastide.guard.approvals.store import PENDING, ApprovalStore
 from bastide.guard.model import Caller
 from tests.guard.approvals.build import ARGUMENTS, ASKER, BOSS, Clock, proposal
@@ -202,6 +203,7 @@ def test_threads_that_race(store: ApprovalStore) -> None:
 _RACER = """
 import sys, time
 from pathlib import Path
+from bastide.guard.approvals.page import render_one
 from bastide.guard.approvals.store import ApprovalStore
 from tests.guard.approvals.test_store import binding
 store = ApprovalStore(Path(sys.argv[1]), clock=lambda: 1_800_000_001.0)
@@ -250,6 +252,26 @@ values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+
+
+@settings(max_examples=30)
+@given(st.dictionaries(st.text(), values | st.sampled_from(["\ud800", 2**200, -(2**70)])), st.text(st.characters()))
+def test_any_arguments(arguments: dict[str, Any], note: str) -> None:
+    """Whatever JSON a call holds, it is kept as it is, shown on a page that can be sent, and used by the same call."""
+    store = ApprovalStore(clock=Clock())
+    one = store.request(ASKER, proposal(note[:50] + "\udfff", arguments))
+    assert arguments == one.arguments
+    render_one(one, viewer=note, now=0, csrf="t").encode("utf-8")
+    store.decide(one.id, BOSS, "allow", note + "\ud800")
+    assert store.consume(Binding.of(ASKER, proposal(note[:50] + "\udfff", arguments).call, "v1")) is not None
+    store.close()
+
+
+def test_an_id_that_is_none(store: ApprovalStore) -> None:
+    """Any text as an id is not found."""
+    for id_ in ("", "\ud800", "x" * 10_000, "' OR 1=1 --"):
+        with pytest.raises(NotFound):
+            store.get(id_)
 
 
 @given(values)

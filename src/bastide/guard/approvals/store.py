@@ -8,6 +8,7 @@ time before one that it has seen, and what was seen to be expired is written dow
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
@@ -57,7 +58,9 @@ class _Asked(msgspec.Struct, frozen=True):
     key: str
 
 
-_encode, _decoder = msgspec.json.Encoder().encode, msgspec.json.Decoder(_Asked)
+def _encode(asked: _Asked) -> bytes:
+    # The standard library's JSON: arguments may hold numbers of any size and lone surrogates, which others refuse.
+    return json.dumps(msgspec.to_builtins(asked)).encode("ascii")
 
 
 class ApprovalStore:
@@ -137,7 +140,7 @@ class ApprovalStore:
     def get(self, id: str, viewer: Caller | None = None) -> Approval:
         """One approval, as far as `viewer` may see it (its own tenant's; every one without a tenant). Raises `NotFound`."""
         with self._reading() as now:
-            row = self._db.execute(f"SELECT {_COLUMNS} FROM approvals WHERE id = ?", (id[:100],)).fetchone()
+            row = self._db.execute(f"SELECT {_COLUMNS} FROM approvals WHERE id = ?", (_storable(id[:100]),)).fetchone()
         approval = _at(_read(row), now) if row else None
         if approval is None or (viewer is not None and not _sees(viewer, approval)):
             raise NotFound("there is no such approval", code="approval_not_found")
@@ -167,7 +170,7 @@ class ApprovalStore:
             done = self._db.execute(
                 "UPDATE approvals SET state = ?, decided_by = ?, decided_at = ?, note = ?"
                 " WHERE id = ? AND state = 'pending' AND expires > ?",
-                (state.value, who(decider), now, note[:NOTE], approval.id, now),
+                (state.value, _storable(who(decider)), now, _storable(note[:NOTE]), approval.id, now),
             ).rowcount
         found = self.get(id)
         if not done:
@@ -232,13 +235,18 @@ def _open(file: Path | None) -> sqlite3.Connection:
     return db
 
 
+def _storable(text: str) -> str:
+    """Without lone surrogates, which a database of UTF-8 can't hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _bound(binding: Binding) -> str:
     return digest(list(msgspec.structs.astuple(binding)))
 
 
 def _read(row: tuple[Any, ...]) -> Approval:
     id, state, created, expires, asked, decided_by, decided_at, note, used_at = row
-    a = _decoder.decode(asked)
+    a = msgspec.convert(json.loads(asked), _Asked)
     return Approval(
         id, a.binding, State(state), a.arguments, a.reason, a.flow, a.untraced, a.key, created, expires,
         decided_by, decided_at, note, used_at,
