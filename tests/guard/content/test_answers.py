@@ -146,7 +146,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(VALUES, SCHEMAS)
 def test_schemas_mean_what_the_reference_says(value: object, shape: object) -> None:
     """The verdict on a value is that of the reference implementation."""
