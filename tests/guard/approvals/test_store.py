@@ -205,10 +205,11 @@ import sys, time
 from pathlib import Path
 from bastide.guard.approvals.page import render_one
 from bastide.guard.approvals.store import ApprovalStore
-from tests.guard.approvals.test_store import binding
+from bastide.guard.approvals.book import Binding
+from tests.guard.approvals.build import ASKER, proposal
 store = ApprovalStore(Path(sys.argv[1]), clock=lambda: 1_800_000_001.0)
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
-print(sum(store.consume(binding(arguments={"n": n})) is not None for n in range(20)))
+print(sum(store.consume(Binding.of(ASKER, proposal(arguments={"n": n}).call, "v1")) is not None for n in range(20)))
 """
 
 

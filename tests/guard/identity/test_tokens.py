@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from joserfc import jws
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from bastide.errors import SettingsError, Unauthenticated, Unavailable
 from bastide.guard.identity.authenticate import HeaderAuthenticator
-from bastide.guard.identity.keysets import COOL_DOWN, FRESH, LARGEST, STALE, parse_keys
+from bastide.guard.identity.keysets import COOL_DOWN, FRESH, LARGEST, STALE, fetch_https, parse_keys
 from bastide.guard.model import Caller
 from bastide.guard.settings import Issuer, Settings
 
@@ -307,3 +308,33 @@ def test_settings_that_are_not_safe(issuer: Issuer) -> None:
     """Keys over plain http, symmetric algorithms and a missing audience are errors at the start."""
     with pytest.raises(SettingsError):
         World(issuer=issuer)
+
+
+def test_fetching_keys() -> None:
+    """An issuer's answer is taken as it is; a redirect or an error is none, and what is too large is not read to its end."""
+
+    async def answer(request: web.Request) -> web.Response:
+        what = request.match_info["what"]
+        if what == "moved":
+            raise web.HTTPFound("/good")
+        return web.Response(
+            status=500 if what == "broken" else 200, body=keyset(RSA) if what == "good" else b" " * 10 * LARGEST
+        )
+
+    async def test() -> None:
+        app = web.Application()
+        app.router.add_get("/{what}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            assert keyset(RSA) == await fetch_https(f"{base}/good")
+            for what in ("moved", "broken"):
+                with pytest.raises(ValueError):
+                    await fetch_https(f"{base}/{what}")
+            assert LARGEST < len(await fetch_https(f"{base}/huge")) < 2 * LARGEST
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(test())
