@@ -168,7 +168,7 @@ def test_the_same_plan_gives_the_same_policy_byte_by_byte() -> None:
     assert other.version != one.version
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(cases())
 def test_a_second_opinion_agrees(case: tuple[Plan, list[Question]]) -> None:
     """Cedar and an evaluator in plain Python that was written from the rules give the same answer."""
@@ -194,7 +194,7 @@ def compare(plan: Plan, asked: list[Question]) -> None:
         assert found.decide(q).effect == expected, (q, found.decide(q).reason)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(cases(), st.data())
 def test_less_trust_never_allows_more(case: tuple[Plan, list[Question]], data: st.DataObject) -> None:
     """Lower integrity, higher confidentiality, no approval, no trace, no tenant, fewer scopes, less clearance: never a milder ruling."""
@@ -208,7 +208,7 @@ def test_less_trust_never_allows_more(case: tuple[Plan, list[Question]], data: s
         assert ORDER[found.decide(worse).effect] <= ORDER[found.decide(q).effect], (q, worse)
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(cases())
 def test_every_ruling_is_explained(case: tuple[Plan, list[Question]]) -> None:
     """Each has a reason and the version; whatever isn't denied names a flow of the plan."""
@@ -223,7 +223,7 @@ def test_every_ruling_is_explained(case: tuple[Plan, list[Question]]) -> None:
             assert ruling.flow in plan.flows
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(plans())
 def test_slices_leave_out_nothing_that_counts(plan: Plan) -> None:
     """Evaluating all policies with the whole context decides like the slice."""

@@ -70,7 +70,7 @@ def test_names_on_the_wire() -> None:
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(cases())
 def test_every_proposed_change_is_milder(case: tuple[Plan, list[Question]]) -> None:
     """Nothing is proposed that leaves the ruling as it is."""

@@ -263,7 +263,7 @@ def same_labels(plan: Plan, given: Settings) -> None:
         assert level == designed or silent, agent
 
 
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=30)
 @given(plans())
 def test_the_labels_are_the_same_for_any_plan(plan: Plan) -> None:
     """What the analysis found is what the guard assumes, whatever is drawn."""
