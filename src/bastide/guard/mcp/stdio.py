@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import IO, TextIO
 
 from bastide.errors import GuardError, UpstreamError
 from bastide.guard.mcp.child import MAX_LINE, Child, lines
@@ -157,14 +160,43 @@ async def wrap(party: Party) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
+    child = await Child.start(party.server.command, party.server.env)
+    return await Wrapper(party, child, await _stdout()).run(await _stdin(), stop)
+
+
+async def _stdin() -> asyncio.StreamReader:
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout)
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), _own(sys.stdin, "rb"))
+        return reader
+    # A file can't be waited for, and never makes anybody wait.
+    while data := sys.stdin.buffer.read(1 << 16):
+        reader.feed_data(data)
+    reader.feed_eof()
+    return reader
+
+
+async def _stdout() -> Write:
+    if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
+
+        async def to_file(data: bytes) -> None:
+            sys.stdout.buffer.write(data + b"\n")
+            sys.stdout.buffer.flush()
+
+        return to_file
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, _own(sys.stdout, "wb"))
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
 
     async def write(data: bytes) -> None:
         writer.write(data + b"\n")
         await writer.drain()
 
-    child = await Child.start(party.server.command, party.server.env)
-    return await Wrapper(party, child, write).run(reader, stop)
+    return write
+
+
+def _own(stream: TextIO, mode: str) -> IO[bytes]:
+    """The same pipe as a file of ours: asyncio closes what it was given, and Python still wants its own."""
+    return os.fdopen(os.dup(stream.fileno()), mode, buffering=0)
