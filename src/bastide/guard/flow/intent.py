@@ -30,7 +30,7 @@ _GROUPS: dict[str, tuple[str, str]] = {
     # group: exact English words (usual endings are added), beginnings of words in other languages
     "send": (
         "send sent resend email mail message dm notify tell inform write reply respond answer forward post publish announce share report "
-        "submit contact ping text tweet comment invite remind deliver",
+        "submit contact ping text tweet comment invite remind deliver ask",
         "schick send verschick antwort schreib benachricht teile envoy envoi écri répon transmet mand envi escrib respond invia scriv "
         "rispond inoltr",
     ),
@@ -67,6 +67,8 @@ _GROUPS: dict[str, tuple[str, str]] = {
         "ausführ start stopp exécut lanc ejecut inici esegu avvi",
     ),
 }  # fmt: skip
+_WRITING = frozenset({"create", "change"})
+"""`Update the file` may mean to write it anew."""
 _PAY_NOUNS = frozenset(
     ["money", "payment", "payments", "transaction", "refund", "invoice", "bill", "funds", "transfer"]
 )
@@ -110,6 +112,8 @@ def groups_of_tool(name: str) -> frozenset[str]:
 def asked(tool: str, user_words: Iterable[str]) -> Asked:
     """Whether the user's messages (as `words.words` gives them) ask for an action like this tool's."""
     wanted = groups_of_tool(tool)
+    if wanted & _WRITING:
+        wanted |= _WRITING
     said: frozenset[str] = frozenset()
     nouns = [p for p in name_parts(tool) if len(p) >= 4 and p not in _GENERIC]
     named = False

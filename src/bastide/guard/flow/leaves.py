@@ -65,8 +65,8 @@ _ADDRESS = (
 )
 _CONTENT = (
     "body content text message subject title description note notes comment comments summary reason html markdown "
-    "query question prompt caption memo details location remark headline instructions html_body data payload "
-    "value_text code script sql command"
+    "question prompt caption memo details location remark headline instructions html_body data payload "
+    "value_text"
 )
 _AMOUNT = (
     "amount price total sum cost fee budget balance quantity qty money payment salary limit_amount value donation "
@@ -92,8 +92,10 @@ _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
     (Kind.WHEN, frozenset(_WHEN.split())),
     (Kind.FLAG, frozenset(_FLAG.split())),
 )
+_SELECTS = frozenset(["id", "ids", "key", "uuid", "name", "names", "no", "nr", "number", "num"])
+_RUNS = frozenset(["command", "cmd", "code", "script", "sql", "query", "statement", "expression", "shell", "argv"])
+"""What a machine runs: it decides everything, however long it is."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_TEXTS = _NAMES[1][1] - {"data", "payload", "command", "code", "script", "sql"}
 
 
 def name_parts(name: str) -> tuple[str, ...]:
@@ -150,6 +152,8 @@ def judge(name: str, value: Any) -> Kind:
     if (shape := _shape(text)) is not None:
         return shape
     parts = name_parts(name)
+    if _RUNS.intersection(parts):
+        return Kind.WHICH
     by_name = _by_name(name.lower(), parts)
     if isinstance(value, int | float) or number(text) is not None:
         return _of_number(by_name, parts)
@@ -177,7 +181,7 @@ def _by_name(name: str, parts: tuple[str, ...]) -> Kind | None:
     for kind, known in _NAMES:
         if name in known:
             return kind
-    if parts and parts[-1] in ("id", "ids", "key", "uuid", "name", "names", "no", "nr"):
+    if parts and parts[-1] in _SELECTS:
         return Kind.WHICH
     # The last word of a name says what it is: `start_time`, `user_email`, `page_title`; the first may only describe it.
     for part in reversed(parts):

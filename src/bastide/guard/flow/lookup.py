@@ -118,6 +118,14 @@ class Lookup:
         """How surely the user named a record by one of its other fields: 2 by a whole field, 1 by a word of one, 0 not."""
         return max((n for a, n in self._named_atoms(said) if a.record == record and a.value != besides), default=0)
 
+    def named_alone(self, address: str) -> bool:
+        """Whether the user named the person of an e-mail address (`Alice` for alice@corp.org) and no other address fits that name."""
+        for name in words(address.partition("@")[0]).split():
+            if len(name) >= 3 and name.isalpha() and f" {name} " in self.user_words:
+                fitting = {t for t in self._by_tokens if "@" in t and f" {name} " in words(t.partition("@")[0])}
+                return fitting == {tokens(address)}
+        return False
+
     def names_another(self, said: Said, key: str) -> bool:
         """Whether the user named, by a whole field, a record of a result that has such a key too."""
         named = {a.record for a, n in self._named_atoms(said) if n == 2}

@@ -168,7 +168,7 @@ class _Trace:
         if self.lookup.in_instructions(leaf):
             return Origin.SAID
         if leaf.kind in (Kind.NUMBER, Kind.FLAG):
-            tiny = len(leaf.value) < 2 or leaf.value in ("true", "false")
+            tiny = leaf.kind == Kind.FLAG and (len(leaf.value) < 2 or leaf.value in ("true", "false"))
             return Origin.ACCEPTED if tiny or not self.lookup.in_prose(leaf) else Origin.UNTRACED
         if leaf.value in self.constants:
             return Origin.CONSTANT
@@ -198,7 +198,7 @@ class _Trace:
                 known
                 or (leaf.kind == Kind.WHICH and not money and (named == 2 or not lookup.names_another(said, atom.key)))
                 or (leaf.kind == Kind.AMOUNT and named)
-                or (is_email(leaf.value) and named == 2)
+                or (is_email(leaf.value) and (named == 2 or lookup.named_alone(leaf.value)))
             ):
                 return True
         return False

@@ -22,7 +22,7 @@ from bastide.guard.flow.launder import Seen
 from bastide.guard.flow.leaves import Kind, Leaf
 from bastide.guard.flow.lookup import Lookup
 from bastide.guard.flow.provenance import influence
-from bastide.guard.flow.tools import constants_of
+from bastide.guard.flow.tools import known_constants
 from bastide.guard.model import CLASSES, Action, Influence, Label, Meaning
 from bastide.plan.vocabulary import TRUST_LEVELS
 
@@ -112,12 +112,16 @@ class Session:
 
     # What is seen
 
-    def follow(self, turns: Iterable[Turn]) -> tuple[Endorsement, ...]:
-        """Observes a whole history as each request repeats it; what was observed before costs one digest a turn."""
+    def follow(self, turns: Iterable[Turn], marks: Mapping[int, bytes] | None = None) -> tuple[Endorsement, ...]:
+        """Observes a whole history as each request repeats it; what was observed before costs one digest a turn.
+
+        marks: `mark` of turns for which it is known already, by the `id` of the turn.
+        """
+        known = marks or {}
         events: list[Endorsement] = []
         same = True
         for i, turn in enumerate(turns):
-            digest = mark(turn)
+            digest = known.get(id(turn)) or mark(turn)
             same = same and i < len(self._turns) and self._turns[i] == digest
             if not same:
                 del self._turns[i:]
@@ -154,7 +158,7 @@ class Session:
     def observe_tools(self, tools: Iterable[Tool]) -> None:
         """Tool definitions: the constants of their schemas count as known. Their descriptions are instructions; pins vouch for those."""
         for tool in tools:
-            self._constants[tool.name] = constants_of(tool.schema)
+            self._constants[tool.name] = known_constants(tool.schema)
 
     def observe_call(self, call: ToolCall) -> None:
         """A tool call that takes place. What is written to a memory is remembered with its label."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 _INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xE0000, 0xE0080)])
 _QUOTES = {ord(a): b for a, b in zip("“”„«»‘’‚`´–—‑−", "\"\"\"\"\"'''''----", strict=True)}  # noqa: RUF001
-_SPLIT = re.compile(r"[\s,;\"'()\[\]{}<>|*]+")
+_SPLIT = re.compile(r"[\s,;\"'`()\[\]{}<>|*]+")
 _WORD = re.compile(r"\w+")
 _NO_SPACE = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z']*\s)")
 """A full stop after which somebody forgot the space: `at www.example.org.They wrote`."""
