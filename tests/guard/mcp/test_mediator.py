@@ -170,6 +170,25 @@ def test_id_in_use() -> None:
     asyncio.run(go())
 
 
+def test_many_requests() -> None:
+    """Answered requests are forgotten in time; too many without an answer are refused."""
+
+    async def go() -> None:
+        made = mediator()
+        for i in range(300):
+            await made.to_server(call(i))
+            await made.to_client(answer({"content": []}, i))
+        assert (await made.to_client(answer({"content": []}, 299))).onward
+        assert (await made.to_client(answer({"content": []}, 10))).onward is None
+        waiting = [await made.to_server(call(f"w{i}")) for i in range(1100)]
+        refused = [step for step in waiting if step.back]
+        assert 70 <= len(refused) <= 120
+        assert refused[0].back is not None
+        assert refused[0].back["result"]["_meta"]["bastide/refusal"]["code"] == "over_limit"
+
+    asyncio.run(go())
+
+
 def test_answer_twice() -> None:
     """What comes after the guard said that nothing will come, doesn't reach the client."""
 

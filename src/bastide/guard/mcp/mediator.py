@@ -43,7 +43,9 @@ from bastide.guard.mcp.messages import (
 from bastide.guard.mcp.party import Party
 
 MAX_PENDING = 1024
-"""Requests of one session that wait for an answer, and as many that have theirs."""
+"""Requests of one session that wait for an answer."""
+KEPT = 64
+"""Requests that are remembered although they have their answer: a client that takes up a broken stream gets it again."""
 _META = frozenset({"progressToken", "traceparent", "tracestate"})
 _CALL_KEYS = frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"})
 _SPOKEN = frozenset(
@@ -195,11 +197,11 @@ class Mediator:
         return made
 
     def _remember(self, at: str | int, pending: Pending) -> None:
+        if len(self._asked) >= KEPT:
+            for old in [key for key, one in self._asked.items() if one.done][: -KEPT // 2]:
+                del self._asked[old]
         if len(self._asked) >= MAX_PENDING:
-            oldest = next((key for key, one in self._asked.items() if one.done), None)
-            if oldest is None:
-                raise OverLimit(f"over {MAX_PENDING} requests of this session wait for an answer")
-            del self._asked[oldest]
+            raise OverLimit(f"over {MAX_PENDING} requests of this session wait for an answer")
         self._asked.pop(at, None)
         self._asked[at] = pending
 
