@@ -121,6 +121,8 @@ class Said:
     @cached_property
     def _taken_apart(self) -> tuple[tuple[Atom, ...], tuple[str, ...]]:
         tree = structure(self.text) if self.role == "tool" else None
+        if tree is None and self.role == "tool" and len(self.text) <= SHORT and self.text.strip().count(" ") < 2:
+            tree = [self.text.strip()]  # a single value: what a clock or a counter says
         if tree is None:
             return (), (self.text,)
         taken = _Taking(self.fields, self.label.integrity, self.level)

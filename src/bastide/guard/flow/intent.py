@@ -52,7 +52,7 @@ _GROUPS: dict[str, tuple[str, str]] = {
     ),
     "change": (
         "update change modify edit adjust set move reschedule postpone rename replace correct fix reset mark assign enable disable "
-        "switch upgrade shift raise lower increase decrease turn amend revise complete move delay swap configure",
+        "switch upgrade shift raise lower increase decrease turn amend revise complete delay swap configure control toggle dim unlock lock",
         "änder aktualis anpass verschieb ersetz setz chang modif déplac mett actualiz cambi muev mover ajust aggiorn spost",
     ),
     "reserve": (
@@ -67,6 +67,8 @@ _GROUPS: dict[str, tuple[str, str]] = {
         "ausführ start stopp exécut lanc ejecut inici esegu avvi",
     ),
 }  # fmt: skip
+_ANY_VERB = frozenset(["place", "make", "do", "perform", "submit", "process", "issue", "create", "start", "execute"])
+"""Verbs that leave it to the next word what is done: `place_order`, `make_payment`."""
 _WRITING = frozenset({"create", "change"})
 """`Update the file` may mean to write it anew."""
 _PAY_NOUNS = frozenset(
@@ -101,8 +103,8 @@ def groups_of_tool(name: str) -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for part in parts:
         own = frozenset(g for g, (exact, _) in _GROUPS.items() if part in exact.split())
-        if own:
-            found = own
+        found |= own
+        if own and part not in _ANY_VERB:
             break
     if not found & {"delete", "change"} and _PAY_NOUNS.intersection(parts):
         found |= {"pay"}

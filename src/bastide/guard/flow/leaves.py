@@ -68,17 +68,14 @@ _CONTENT = (
     "question prompt caption memo details location remark headline instructions html_body data payload "
     "value_text"
 )
-_AMOUNT = (
-    "amount price total sum cost fee budget balance quantity qty money payment salary limit_amount value donation "
-    "tip rate"
-)
+_AMOUNT = "amount price total sum cost fee budget balance money payment salary limit_amount value donation tip rate"
 _WHEN = (
     "date time day start end when deadline due datetime timestamp until from_date to_date month year at begin "
     "expires checkin checkout"
 )
 _FREE = (
     "page offset limit cursor per_page page_size max_results n top_k sort order_by format language locale timezone "
-    "tz verbose dry_run request_id idempotency_key"
+    "tz verbose dry_run idempotency_key"
 )
 _FLAG = (
     "type mode kind status priority permission permissions recurring visibility role unit currency enabled all_day "

@@ -86,7 +86,7 @@ class Lookup:
         sought, tight = words(leaf.value), compact(leaf.value)
         if not sought.strip():
             return frozenset()
-        if len(sought.strip()) < _TINY:
+        if is_tiny(sought.strip()):
             if sought not in self._all_prose:
                 return frozenset()
             return _sources(s for s in self.untrusted if numbered(sought.strip(), leaf.name, s.prose_words))
@@ -232,12 +232,17 @@ def _said_by(said: Iterable[Said], leaf: Leaf) -> bool:
     sought = tokens(value)
     if not sought.strip():
         return False
-    if len(sought.strip()) < _TINY:
+    if is_tiny(sought.strip()):
         return any(sought in s.tokens and numbered(sought.strip(), leaf.name, s.tokens) for s in said)
     if leaf.kind != Kind.ADDRESS:
         return any(sought in s.tokens for s in said)
     bare = bare_url(value)
     return any(sought in s.tokens or (bare in s.tokens and bare in s.addresses) for s in said)
+
+
+def is_tiny(value: str) -> bool:
+    """Whether a value is so short that it stands in many texts by luck: a letter, or up to two digits."""
+    return len(value) < 2 or (len(value) < _TINY and not value.isalpha())
 
 
 def _sources(said: Iterable[Said]) -> frozenset[str]:
