@@ -33,7 +33,7 @@ def read_mail(one: Session, text: str) -> str:
 def test_a_plan_is_all_it_needs(examples: Path) -> None:
     """The example's plan and settings make a guard."""
     made = Guard.from_plan(examples / "support-agent/bastide.yaml")
-    assert made.session("assistant", user="ann", actor="customer").call("get_order", {"order_id": "1"}).allowed is False
+    assert made.session("assistant", user="ann", actor="customer").call("get_order", {"order_id": "1"}).allowed
 
 
 def test_what_the_user_named_is_done_and_what_a_mail_named_is_not() -> None:

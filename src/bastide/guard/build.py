@@ -42,7 +42,11 @@ def make_engine(
         from bastide.guard.detect.cascade import Cascade
 
         detector = Cascade(content.classifier)
-    scanner = ContentScanner(content, detector, canaries=[secrets.get(c) for c in content.canaries])
+    canaries = [secrets.get(c) for c in content.canaries]
+    try:
+        scanner = ContentScanner(content, detector, canaries=canaries)
+    except ValueError as problem:
+        raise SettingsError(Diagnostic(f"content: {problem}", settings.location)) from None
     return Engine(plan, settings, compiled.meanings, CompiledPolicy(compiled), scanner)
 
 

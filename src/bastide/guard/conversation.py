@@ -6,9 +6,11 @@ This is the guard itself, without network or clock: the gateway, the library, th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,7 +19,7 @@ from bastide.guard.content.leakage import Leakage
 from bastide.guard.content.redact import Vault
 from bastide.guard.content.stream import Check, StreamScanner
 from bastide.guard.engine import Engine, denied
-from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, ToolCall, ToolResult, Turn
+from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.exfiltration import links, neutral, scan_links, settled
 from bastide.guard.flow.session import Endorsement, Session
 from bastide.guard.flow.tools import changed, digests, shadowing
@@ -88,7 +90,7 @@ class Conversation:
         self.engine = engine
         self.caller = caller
         self.session = session or Session(
-            engine.meanings, required=_required(engine), origins=engine.origins, memories={}
+            engine.meanings, required=engine.required, origins=engine.origins, memories={}
         )
         self.vault = Vault()
         self.loops = LoopGuard(engine.settings.loops)
@@ -103,8 +105,11 @@ class Conversation:
 
     # What comes in
 
-    def read(self, request: Request) -> Intake:
-        """Scans and labels a whole request. Raises `Denied` when it must not go on, `TooLarge`, `OverLimit` (loops)."""
+    def read(self, request: Request, marks: Mapping[int, bytes] | None = None) -> Intake:
+        """Scans and labels a whole request; marks: as for `Session.follow`.
+
+        Raises `Denied` when it must not go on, `TooLarge`, `OverLimit` (loops).
+        """
         self.watched = True
         bounds = self.engine.settings.bounds
         if len(request.turns) > bounds.turns or len(request.tools) > bounds.tools:
@@ -117,7 +122,7 @@ class Conversation:
         self._checks = None
         self.prompts = [p.text for t in turns if t.role in _INSTRUCTING for p in t.parts if isinstance(p, Text)]
         self.loops.turns(len(request.turns))
-        endorsements = self.session.follow(turns)
+        endorsements = self.session.follow(turns, marks)
         return Intake(reading.edits, tuple(reading.sightings), tuple(reading.unscanned), endorsements, reading.dropped)
 
     def say(self, role: Role, text: str) -> Verdict:
@@ -237,11 +242,13 @@ class _Reading:
     def tools(self, request: Request) -> None:
         """Definitions of tools: changed under way, posing as others, or with orders to the model in them."""
         of = self._of
-        found = (*changed(of._tools, request.tools), *shadowing(request.tools))
+        if not request.tools:
+            return
+        fresh, posing = _tool_facts(_TOOLS.encode([(t.name, t.description, t.schema, t.server) for t in request.tools]))
+        found = (*(changed(of._tools, request.tools) if of._tools and fresh != of._tools else ()), *posing)
         if found:
             self.sightings.append(Sighting("system", "tools", Verdict(Outcome.BLOCK, 1.0, found), 0))
             raise Denied(found[0].why, code="tool_definition", details={"detector": found[0].detector})
-        fresh = digests(request.tools)
         if fresh != of._tools:
             for tool in request.tools:
                 self._scan(Text(tool.description), "tool", f"tool `{tool.name[:60]}`", 0, refuse=True)
@@ -251,6 +258,7 @@ class _Reading:
     def turn(self, turn: Turn) -> Turn:
         """The turn as it goes on."""
         parts: list[Part] = []
+        before = len(self.edits)
         for part in turn.parts:
             if type(part) is Text:
                 parts.append(self._said(turn.role, part))
@@ -260,7 +268,9 @@ class _Reading:
                 if type(part) is Opaque:
                     self.opaque(part, turn.role.value)
                 parts.append(part)
-        return Turn(turn.role, tuple(parts))
+        # The very same turn where nothing was edited: then its digest is known.
+        same = len(self.edits) == before and all(a is b for a, b in zip(parts, turn.parts, strict=True))
+        return turn if same else Turn(turn.role, tuple(parts))
 
     def opaque(self, part: Opaque, where: str) -> None:
         """What can't be scanned: refused, or let through and logged as unscanned when the settings say so and its type is known."""
@@ -308,9 +318,7 @@ class _Reading:
             return part
         kept = recheck(part.text, self._of.caller, meaning)
         self.dropped += kept.dropped
-        if kept.dropped:
-            return self._edited(part, str(kept.result))
-        return part
+        return part if kept.result == part.text else self._edited(part, str(kept.result))
 
     def _scan(self, part: Text, direction: Direction, source: str, class_: int, *, refuse: bool) -> Text:
         """The text as it goes on. An attack in what a person or program says refuses the request; one in what was fetched is cut out,
@@ -342,9 +350,20 @@ _LONG_PROMPT = 200_000
 _ANYBODY = Label(0, 0, frozenset({"somebody whom the guard has not heard"}))
 _CLEAN = Verdict(Outcome.ALLOW)
 _INSTRUCTING = (Role.SYSTEM, Role.DEVELOPER)
+# What the model said comes back in the history with redactions undone: scanned like a prompt, its personal data are taken out again.
 _DIRECTIONS: dict[Role, Direction] = {
-    Role.SYSTEM: "system", Role.DEVELOPER: "system", Role.USER: "user", Role.ASSISTANT: "assistant", Role.TOOL: "tool",
+    Role.SYSTEM: "system", Role.DEVELOPER: "system", Role.USER: "user", Role.ASSISTANT: "system", Role.TOOL: "tool",
 }  # fmt: skip
+
+
+_TOOLS = msgspec.json.Encoder()
+
+
+@lru_cache(512)
+def _tool_facts(encoded: bytes) -> tuple[dict[tuple[str, str], str], tuple[Detection, ...]]:
+    """Digests of tool definitions and what is wrong with them among each other; agents send the same ones with each request."""
+    tools = [Tool(*fields) for fields in msgspec.json.decode(encoded)]
+    return digests(tools), shadowing(tools)
 
 
 def _inert(_: Detection, text: str) -> str:
@@ -355,12 +374,6 @@ def _inert(_: Detection, text: str) -> str:
 @lru_cache(256)
 def _leakage(prompt: str) -> Leakage:
     return Leakage(prompt)
-
-
-def _required(engine: Engine) -> int:
-    from bastide.plan.vocabulary import TRUST_LEVELS
-
-    return TRUST_LEVELS.index(engine.settings.required_integrity)
 
 
 def _names(detections: tuple[Detection, ...]) -> dict[str, Any]:

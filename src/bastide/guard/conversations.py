@@ -8,7 +8,7 @@ conversation whose messages it begins with. Conversations of different callers n
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -16,8 +16,7 @@ import msgspec
 from bastide.errors import NotFound
 from bastide.guard.conversation import Conversation
 from bastide.guard.engine import Engine
-from bastide.guard.events import Request, ToolCall, Turn
-from bastide.guard.flow.session import mark
+from bastide.guard.events import Request, ToolCall
 from bastide.guard.model import Caller, Ruling
 
 KEPT, IDLE = 10_000, 3600.0
@@ -49,14 +48,16 @@ class Conversations:
         found.caller = caller
         return found
 
-    def of(self, engine: Engine, caller: Caller, name: str, request: Request) -> Conversation:
-        """The conversation of a request."""
+    def of(
+        self, engine: Engine, caller: Caller, name: str, request: Request, marks: Mapping[int, bytes]
+    ) -> Conversation:
+        """The conversation of a request; marks: the digest of each of its turns, by the `id` of the turn."""
         if name:
             return self.named(engine, caller, name)
         if request.previous:
             return self._stored(engine, caller, request.previous)
         found = None
-        keys = _prefixes(caller, request.turns)
+        keys = _prefixes(caller, [marks[id(turn)] for turn in request.turns])
         # The longest history that was seen before; the last message is new.
         for key in reversed(keys[:-1]):
             found = self._get(key, engine)
@@ -126,11 +127,11 @@ def _digest(*parts: str) -> bytes:
     return digest.digest()
 
 
-def _prefixes(caller: Caller, turns: Sequence[Turn]) -> list[bytes]:
+def _prefixes(caller: Caller, marks: Sequence[bytes]) -> list[bytes]:
     """A key for each beginning of a history."""
     keys, last = [], _digest(*who(caller), "turns")
-    for turn in turns:
-        last = blake2b(last + mark(turn), digest_size=16).digest()
+    for mark in marks:
+        last = blake2b(last + mark, digest_size=16).digest()
         keys.append(last)
     return keys
 

@@ -16,7 +16,8 @@ from bastide.guard.flow.session import ORIGINS
 from bastide.guard.interface import Policy, Scanner
 from bastide.guard.model import CLASSES, Action, Caller, Effect, Label, Meaning, Question, Ruling
 from bastide.guard.settings import ModelRoute, Settings
-from bastide.plan.model import Flow, Plan
+from bastide.plan.model import Flow, Plan, Value
+from bastide.plan.vocabulary import TRUST_LEVELS
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Engine:
         return lru_cache(4096)(partial(_route, self.settings.models))
 
     @cached_property
+    def required(self) -> int:
+        """The integrity from which on something may steer a side effect."""
+        return TRUST_LEVELS.index(self.settings.required_integrity)
+
+    @cached_property
     def origins(self) -> Mapping[Role, Label]:
         """The labels of what is said under each role, with the classes that the plan gives to users' messages and prompts."""
         return _origins(self.plan)
@@ -117,8 +123,12 @@ def _origins(plan: Plan) -> Mapping[Role, Label]:
     people = {c.id for c in plan.components.values() if c.kind.startswith("actor")}
     said = {d for f in plan.flows.values() if _starts_at(f, people) for d in f.data}
     written = {d for d in said if plan.data[d].value("written-by") in ("user", "public")}
-    prompts = {d.id for d in plan.data.values() if "system-prompt" in (d.value("contains") or ())}
+    prompts = {d.id for d in plan.data.values() if "system-prompt" in _words(d.value("contains"))}
     return _origins_of(_highest(plan, written or said), _highest(plan, prompts))
+
+
+def _words(value: Value | None) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
 
 
 def _starts_at(flow: Flow, people: set[str]) -> bool:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bastide.guard.model import Caller, Detection, Question, Ruling, Verdict
+
+if TYPE_CHECKING:
+    from bastide.guard.content.stream import Check, StreamScanner
 
 Direction = Literal["user", "retrieved", "tool", "system", "assistant"]
 """Whose text is scanned; `assistant` is what a model wrote, on its way out."""
@@ -25,6 +28,10 @@ class Scanner(Protocol):
 
     def scan(self, text: str, direction: Direction, vault: Any = None) -> Verdict:
         """The verdict about a text; `vault` keeps what is redacted reversibly, for one session."""
+        ...
+
+    def stream(self, vault: Any = None, checks: Sequence[Check] = ()) -> StreamScanner:
+        """A scanner for one answer, whole or streamed."""
         ...
 
 

@@ -40,7 +40,11 @@ class Leakage:
         """Stretches of the text that repeat the prompt."""
         if not self._known:
             return ()
-        places = list(_WORD.finditer(text.lower()))
+        lower = text.lower()
+        quick = _WORD.findall(lower)
+        if self._known.isdisjoint(zip(quick, quick[1:], quick[2:], strict=False)):  # as most answers are
+            return ()
+        places = list(_WORD.finditer(lower))
         words = [match.group() for match in places]
         covered = [False] * len(words)
         for i in range(len(words) - _SHINGLE + 1):

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from bastide.errors import GuardError, NotFound, Unavailable
-from bastide.guard.gateway import model_call, operate
+from bastide.guard.gateway import approvals_api, model_call, operate
 from bastide.guard.gateway.asgi import Disconnected, Receive, Scope, Send, respond
 from bastide.guard.gateway.exchange import Exchange
 from bastide.guard.gateway.runtime import Runtime
@@ -65,6 +65,8 @@ class Gateway:
             return handler
         if path.startswith("/mcp/"):
             return operate.mcp
+        if path.startswith((approvals_api.PAGES, approvals_api.API)):
+            return approvals_api.handle
         if path.startswith("/v1/models/") and method == "GET":
             return operate.model
         known = sorted({p for _, p in self._routes})
@@ -76,6 +78,8 @@ class Gateway:
             return
         codec = CODECS.get(exchange.scope["path"])
         status, headers, document = (codec.error if codec else openai_common.error)(error, exchange.id)
+        if challenge := error.details.get("www_authenticate"):
+            headers["www-authenticate"] = str(challenge)
         await respond(exchange.send, status, encode(document), [(k.encode(), v.encode()) for k, v in headers.items()])
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bastide.guard.approvals.book import Approval, Binding, for_agent
 from bastide.guard.conversation import CallDecision, Conversation
 from bastide.guard.events import ToolCall
-from bastide.guard.gateway.runtime import Runtime
 from bastide.guard.model import Effect
+
+if TYPE_CHECKING:
+    from bastide.guard.gateway.runtime import Runtime
 
 
 class Consent:

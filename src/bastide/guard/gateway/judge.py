@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bastide.errors import Denied
 from bastide.guard.content.stream import StreamScanner
 from bastide.guard.conversation import Conversation
 from bastide.guard.events import Opaque, Reply, Text, ToolCall
 from bastide.guard.gateway.consent import Consent, explain
-from bastide.guard.gateway.runtime import Runtime
 from bastide.guard.gateway.trace import Trace
 from bastide.guard.protocol.interface import Codec, Decision
+
+if TYPE_CHECKING:
+    from bastide.guard.gateway.runtime import Runtime
 
 
 class Judge:

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bastide.errors import GuardError, Unavailable, UpstreamError
-from bastide.guard.events import Request, Usage
+from bastide.guard.events import Request, Role, Text, Usage
+from bastide.guard.flow.session import mark
 from bastide.guard.gateway.asgi import EVENT_STREAM, JSON, Disconnected, Stream, respond
 from bastide.guard.gateway.exchange import Exchange
 from bastide.guard.gateway.judge import Judge
 from bastide.guard.gateway.trace import Trace
 from bastide.guard.gateway.upstream import Answer, Attempt
+from bastide.guard.limits.signals import Signal
 from bastide.guard.model import Action, Ruling
 from bastide.guard.protocol.interface import Codec
 from bastide.guard.protocol.wire import decode, encode
@@ -60,6 +62,7 @@ class ModelCall:
             await self._run()
         except GuardError as error:
             trace.failed(error)
+            self._blocked(error)
             await self._record()
             raise
         except Disconnected:
@@ -74,13 +77,16 @@ class ModelCall:
     async def _run(self) -> None:
         exchange, engine, trace = self._exchange, self._engine, self._trace
         trace.caller = caller = await exchange.caller()
+        self._runtime.quarantine.check(caller)
         request = self._codec.request(decode(await exchange.body()))
         trace.asked_for(request)
         route = engine.route(request.model)
         trace.component = route.component
         name = exchange.headers.get("x-bastide-conversation", "")
-        conversation = self._runtime.conversations.of(engine, caller, name, request)
-        trace.took(conversation.read(request))
+        self._watch(self._runtime.signals.prompted(caller, _asked(request)))
+        marks = {id(turn): mark(turn) for turn in request.turns}
+        conversation = self._runtime.conversations.of(engine, caller, name, request, marks)
+        trace.took(conversation.read(request, marks))
         trace.label = label = conversation.session.label
         destinations = engine.destinations(caller, route, _action(request), label)
         trace.ruled(destinations[0][1])
@@ -94,12 +100,27 @@ class ModelCall:
                 if answer.status >= 400:
                     raise await self._refused(answer)
                 await (self._stream if request.stream else self._whole)(answer, judge)
-            if trace.reply_id:
+            if trace.reply_id and request.protocol == "openai.responses":
                 self._runtime.conversations.answered(conversation, trace.reply_id)
         finally:
+            self._watch(self._runtime.signals.answered(caller, trace.usage.output))
             cost = _cost(trace.usage, route)
             trace.cost = cost
             await self._runtime.limits.settle(reserved, trace.usage.input + trace.usage.output, cost)
+
+    def _watch(self, signal: Signal | None) -> None:
+        if signal is not None:
+            self._trace.signal(signal.name, signal.subject, signal.why)
+
+    def _blocked(self, error: GuardError) -> None:
+        """An attack that was stopped counts against who sent it; too many, and everything of theirs is refused for a while."""
+        caller = self._trace.caller
+        if error.code != "content_blocked" or not caller.agent:
+            return
+        fingerprint = " ".join(error.details.get("detectors", ()))
+        self._watch(self._runtime.signals.detected(caller, fingerprint))
+        if self._runtime.quarantine.blocked(caller):
+            self._trace.signal("quarantine", caller.user or caller.key, "too many blocked requests")
 
     def _attempts(self, destinations: Sequence[tuple[ModelRoute, Ruling]], document: Any) -> Iterator[Attempt]:
         """The providers to try, with the body and the credential of each."""
@@ -177,6 +198,14 @@ class ModelCall:
             self._trace.recorded = True
             await self._runtime.recorder.record(self._trace.entries())
             self._runtime.metrics.request(self._trace)
+
+
+def _asked(request: Request) -> str:
+    """What the user said last."""
+    for turn in reversed(request.turns):
+        if turn.role is Role.USER:
+            return "\n".join(p.text for p in turn.parts if isinstance(p, Text))
+    return ""
 
 
 def _action(request: Request) -> Action:

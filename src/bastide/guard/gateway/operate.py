@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -68,12 +69,14 @@ async def reload(exchange: Exchange) -> None:
 async def mcp(exchange: Exchange) -> None:
     """An MCP server behind the guard."""
     name = exchange.scope["path"].split("/")[2]
-    server = next((s for s in exchange.runtime.engine.settings.mcp if s.component == name and s.url), None)
+    server = next((s for s in exchange.runtime.engine.settings.mcp if s.component == name), None)
     if server is None:
         raise NotFound(f"no MCP server `{name[:60]}` is served here")
     caller = await exchange.caller()
     conversation = exchange.headers.get("x-bastide-conversation", "")
-    with exchange.runtime.place():
+    # A GET is a stream that stays open for as long as the client likes; it does no work meanwhile.
+    place = exchange.runtime.place() if exchange.scope["method"] == "POST" else contextlib.nullcontext()
+    with place:
         await exchange.runtime.mcp.handle(exchange.scope, exchange.receive, exchange.send, caller, server, conversation)
 
 

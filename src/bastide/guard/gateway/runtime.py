@@ -13,12 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bastide.errors import Unavailable
+from bastide.guard.approvals.browser import BrowserSessions
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.conversations import Conversations
 from bastide.guard.engine import Engine
+from bastide.guard.gateway.tool_gate import EngineGate
 from bastide.guard.gateway.upstream import Upstreams
 from bastide.guard.identity.credentials import Credentials
 from bastide.guard.interface import Authenticator, Limits
+from bastide.guard.limits.quarantine import Quarantine
+from bastide.guard.limits.signals import Signals
+from bastide.guard.mcp.book import Book
+from bastide.guard.mcp.http import HttpProxy
+from bastide.guard.mcp.http import Limits as McpLimits
+from bastide.guard.mcp.pins import load_all
 
 if TYPE_CHECKING:
     from bastide.guard.record.metrics import Metrics
@@ -51,6 +59,19 @@ class Runtime:
         self.credentials = parts.credentials
         self.conversations = Conversations(time.monotonic)
         self.upstreams = Upstreams()
+        self.browsers = BrowserSessions()
+        self.signals = Signals()
+        self.quarantine = Quarantine()
+        self.book = Book(load_all(engine.settings.mcp))
+        """What MCP servers offered, against what was reviewed."""
+        self.gate = EngineGate(self)
+        self.mcp = HttpProxy(
+            lambda: self.upstreams.session,
+            self.gate,
+            self.book,
+            self.credentials.get,
+            McpLimits(engine.settings.bounds),
+        )
         self.draining = False
         self.in_flight = 0
         self._again = again
@@ -83,6 +104,7 @@ class Runtime:
     async def stop(self) -> None:
         """Closes everything; the log last."""
         self.draining = True
+        await self.mcp.close()
         await self.upstreams.close()
         self.recorder.write([{"kind": "stop", "version": self.engine.version}])
         self.recorder.close()
@@ -94,7 +116,9 @@ class Runtime:
         Raises what is wrong with the files; the old ones stay in force then.
         """
         engine = await asyncio.to_thread(self._again)
+        pins = load_all(engine.settings.mcp)
         before, self.engine = self.engine.version, engine
+        self.book.repin(pins)
         self.recorder.write([{"kind": "reload", "version": engine.version, "before": before}])
         return engine.version
 

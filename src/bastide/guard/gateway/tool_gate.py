@@ -8,7 +8,7 @@ by what this conversation has shown the guard; where it has shown it no request 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -17,11 +17,13 @@ from bastide.guard.conversation import Conversation
 from bastide.guard.engine import denied
 from bastide.guard.events import Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.gateway.consent import Consent
-from bastide.guard.gateway.runtime import Runtime
 from bastide.guard.gateway.trace import Trace
 from bastide.guard.mcp.gate import OUTBOUND, Incident, TextKind
 from bastide.guard.model import Caller, Effect, Outcome, Question
 from bastide.guard.settings import McpServer
+
+if TYPE_CHECKING:
+    from bastide.guard.gateway.runtime import Runtime
 
 
 class EngineGate:

@@ -92,6 +92,21 @@ class Trace:
             "approval": asked.id if asked else "",
         }))  # fmt: skip
 
+    def approval(self, approval: Approval, answer: str, note: str) -> None:
+        """A person decides about a call; the caller of this trace is that person."""
+        about = {
+            "approval": approval.id,
+            "tool": approval.binding.tool,
+            "answer": answer,
+            "note": note[:500],
+            "asked_by": approval.key,
+        }
+        self._ready.append(self._entry("approval", about))
+
+    def signal(self, kind: str, subject: str, why: str) -> None:
+        """Many requests together show something, or a caller went into quarantine."""
+        self._ready.append(self._entry("signal", {"signal": kind, "subject": subject, "why": why}))
+
     def incident(self, kind: str, subject: str, why: str, *, refused: bool) -> None:
         """Something at a tool's door that no decision was asked about."""
         self._ready.append(
