@@ -4,16 +4,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bastide.catalog.load import load_vocabulary
-from bastide.errors import Diagnostic, SettingsError, did_you_mean
+from bastide.errors import Diagnostic, SettingsError, UsageError, did_you_mean
+from bastide.guard.approvals.book import Approval
+from bastide.guard.approvals.store import ApprovalStore
+from bastide.guard.approvals.webhook import Webhook
 from bastide.guard.content.scanner import ContentScanner
 from bastide.guard.engine import Engine
+from bastide.guard.gateway.runtime import Parts, Runtime
+from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
+from bastide.guard.interface import Limits
+from bastide.guard.limits.local import LocalLimits
 from bastide.guard.policy.compile import compile_plan
 from bastide.guard.policy.decide import CompiledPolicy
-from bastide.guard.settings import Settings
+from bastide.guard.record.metrics import Metrics
+from bastide.guard.record.recorder import open_recorder
+from bastide.guard.settings import Content, Secret, Settings
 from bastide.guard.settings_file import load_settings, settings_for
 from bastide.plan.load import load_plan
 from bastide.plan.model import Plan
@@ -53,6 +63,67 @@ def make_engine(
 def maker(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) -> Callable[[], Engine]:
     """Compiles the engine anew from the same files, each time it is called."""
     return lambda: engine_of(plan, settings, packs)
+
+
+def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) -> Runtime:
+    """A guard ready to run, with its log, approvals, budgets and credentials.
+
+    Raises `PlanError`, `SettingsError`, `LedgerError` when the log can't be written, `Unavailable` for a credential that can't be read.
+    """
+    engine = engine_of(plan, settings, packs)
+    read = engine.settings
+    credentials = Credentials()
+    credentials.load(_secrets(read))
+    metrics = Metrics()
+    recorder = open_recorder(read.log, credentials, (metrics,), redacting())
+    asked = read.approvals
+    webhook_key = asked.webhook_key
+    notify = (
+        Webhook(asked.webhook, partial(credentials.get, webhook_key) if webhook_key else None)
+        if asked.webhook
+        else _nobody
+    )
+    parts = Parts(
+        HeaderAuthenticator(read),
+        _limits(read, credentials),
+        ApprovalStore(read.log.folder / "approvals.sqlite", asked.expires, notify=notify),
+        recorder,
+        metrics,
+        credentials,
+    )
+    return Runtime(engine, parts, maker(plan, settings, packs))
+
+
+def redacting() -> Callable[[str], str]:
+    """Takes secrets and personal data out of texts for the log, whatever the settings say about texts for models."""
+    scanner = ContentScanner(Content(classifier="off", secrets="redact", personal="redact", unscanned="deny"))
+
+    def redact(text: str) -> str:
+        verdict = scanner.scan(text, "system")
+        return verdict.text if verdict.text is not None else text if verdict.scanned else "[not scanned]"
+
+    return redact
+
+
+def _secrets(settings: Settings) -> list[Secret]:
+    """All credentials that the settings name, so that what is missing is known at the start."""
+    providers = [p.key for m in settings.models for p in m.providers]
+    others = [settings.redis, settings.approvals.webhook_key, settings.log.signing_key, *(s.key for s in settings.mcp)]
+    return [secret for secret in (*providers, *others) if secret is not None]
+
+
+def _limits(settings: Settings, credentials: Credentials) -> Limits:
+    if settings.redis is None:
+        return LocalLimits(settings.budgets)
+    try:
+        from bastide.guard.limits.shared import SharedLimits
+    except ImportError:
+        raise UsageError("counters in Redis need the extra `redis`: pip install 'bastide[redis]'") from None
+    return SharedLimits(settings.budgets, credentials.get(settings.redis))
+
+
+def _nobody(_: Approval) -> None:
+    """Approvals that nobody is told of wait on the page."""
 
 
 def _check(plan: Plan, settings: Settings) -> None:

@@ -26,6 +26,7 @@ class Judge:
         self._trace = trace
         self._consent = Consent(runtime, conversation)
         self._scanners: dict[str, StreamScanner] = {}
+        self._released: list[str] = []
 
     def text(self, channel: str, delta: str) -> str:
         """What of the channel may go on now. Raises `Denied` when the answer has to end here."""
@@ -34,6 +35,7 @@ class Judge:
             scanner = self._scanners[channel] = self._of.answering()
         released = scanner.push(delta)
         self._look(scanner)
+        self._released.append(released)
         return released
 
     def text_end(self, channel: str) -> str:
@@ -45,7 +47,13 @@ class Judge:
         self._look(scanner)
         if scanner.verdict.detections:
             self._trace.answered(scanner.verdict)
+        self._released.append(released)
         return released
+
+    @property
+    def said(self) -> str:
+        """What of the answer went on."""
+        return "".join(self._released)
 
     def call(self, call: ToolCall) -> Decision:
         """None when the call may be made, the arguments with which it may, or what the client is told instead."""

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bastide.errors import GuardError, Unavailable, UpstreamError
-from bastide.guard.events import Request, Role, Text, Usage
+from bastide.guard.engine import Engine
+from bastide.guard.events import Request, Role, Text, ToolResult, Usage
 from bastide.guard.flow.session import mark
 from bastide.guard.gateway.asgi import EVENT_STREAM, JSON, Disconnected, Stream, respond
 from bastide.guard.gateway.exchange import Exchange
@@ -19,7 +20,7 @@ from bastide.guard.gateway.judge import Judge
 from bastide.guard.gateway.trace import Trace
 from bastide.guard.gateway.upstream import Answer, Attempt
 from bastide.guard.limits.signals import Signal
-from bastide.guard.model import Action, Ruling
+from bastide.guard.model import CLASSES, Action, Ruling
 from bastide.guard.protocol.interface import Codec
 from bastide.guard.protocol.wire import decode, encode
 from bastide.guard.settings import ModelRoute, Provider
@@ -88,6 +89,8 @@ class ModelCall:
         conversation = self._runtime.conversations.of(engine, caller, name, request, marks)
         trace.took(conversation.read(request, marks))
         trace.label = label = conversation.session.label
+        for role, class_, text in _new(request, engine):
+            trace.said(role, class_, text)
         destinations = engine.destinations(caller, route, _action(request), label)
         trace.ruled(destinations[0][1])
         document = self._codec.rewrite(request.document, trace.edits) if trace.edits else request.document
@@ -160,6 +163,7 @@ class ModelCall:
         document = judge.whole(self._codec, reply)
         # Only what was decoded goes on: then nothing can be read in two ways.
         data = encode(document)
+        trace.said("assistant", trace.label.confidentiality, judge.said)
         await self._record()
         await respond(self._exchange.send, 200, data, JSON)
 
@@ -183,6 +187,7 @@ class ModelCall:
             rest = filter_.finish()
             filter_.error = filter_.error or error
         trace.usage, trace.reply_id = filter_.usage, filter_.reply_id
+        trace.said("assistant", trace.label.confidentiality, judge.said)
         if filter_.error is not None:
             trace.failed(filter_.error)
         elif not filter_.finished:
@@ -206,6 +211,19 @@ def _asked(request: Request) -> str:
         if turn.role is Role.USER:
             return "\n".join(p.text for p in turn.parts if isinstance(p, Text))
     return ""
+
+
+def _new(request: Request, engine: Engine) -> Iterator[tuple[str, int, str]]:
+    """What came since the model last spoke: role, class and text. What came before stands in the log of earlier requests."""
+    last = max((i for i, turn in enumerate(request.turns) if turn.role is Role.ASSISTANT), default=-1)
+    for turn in request.turns[last + 1 :]:
+        label = engine.origins.get(turn.role)
+        for part in turn.parts:
+            if isinstance(part, Text):
+                yield turn.role.value, label.confidentiality if label else len(CLASSES) - 1, part.text
+            elif isinstance(part, ToolResult):
+                class_ = engine.meaning(part.name).result.confidentiality
+                yield from ((turn.role.value, class_, p.text) for p in part.content if isinstance(p, Text))
 
 
 def _action(request: Request) -> Action:

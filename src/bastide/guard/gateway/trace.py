@@ -11,7 +11,7 @@ from bastide.errors import GuardError, OverLimit, Unauthenticated
 from bastide.guard.approvals.book import Approval
 from bastide.guard.conversation import CallDecision, Intake, Sighting
 from bastide.guard.events import Path, Request, Usage
-from bastide.guard.model import Caller, Label, Ruling, Verdict
+from bastide.guard.model import CLASSES, Caller, Label, Ruling, Verdict
 
 Entry = dict[str, Any]
 NOBODY = Caller(agent="")
@@ -38,6 +38,8 @@ class Trace:
         self.edits: Mapping[Path, Any] = {}
         self.unscanned: list[str] = []
         self.recorded = False
+        self.content: list[dict[str, Any]] = []
+        """Texts `{role, class, text}` of which the log keeps what its strategy for the class says."""
         self._started = time.monotonic()
         self._ruling: Ruling | None = None
         self._ready: list[Entry] = []
@@ -77,6 +79,10 @@ class Trace:
     def answered(self, verdict: Verdict) -> None:
         """Something was detected in the model's answer."""
         self.saw(Sighting("assistant", self.component, verdict, self.label.confidentiality))
+
+    def said(self, role: str, class_: int, text: str) -> None:
+        """A text that the log may keep."""
+        self.content.append({"role": role, "class": CLASSES[class_], "text": text})
 
     def ruled(self, ruling: Ruling) -> None:
         """The policy let the request go to the model."""
@@ -148,6 +154,8 @@ class Trace:
             about["error"] = {"code": self.error.code, "status": self.error.status, "message": str(self.error)[:1000]}
         if self.unscanned:
             about["unscanned"] = sorted(set(self.unscanned))
+        if self.content:
+            about["content"] = self.content
         return [*self.take(), self._entry("request", about)]
 
     def _entry(self, kind: str, about: dict[str, Any]) -> Entry:
