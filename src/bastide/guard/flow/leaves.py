@@ -55,6 +55,12 @@ EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 URL = re.compile(
     r"(?:https?|ftp|wss?|data|javascript)://?[^\s<>\"'`)\]}]{1,2000}|\bwww\.[^\s<>\"'`)\]}]{3,500}", re.IGNORECASE
 )
+_SITE = re.compile(
+    r"(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,4}(?:com|net|org|io|co|ai|dev|app|info|biz|xyz|top|site|online|me|link|ly|gl|ru|cn|tk|to|cc|tv|test)"
+    r"(?![\w.-]*\w)(?:/[^\s<>\"']{0,500})?",
+    re.IGNORECASE,
+)
+"""An address on the web without a scheme, under endings that files don't have."""
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4})?\b")
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}(?:[:/?#]\S*)?", re.IGNORECASE)
 _DIGITS = re.compile(r"\+?[\d ()/-]{8,24}")
@@ -202,6 +208,8 @@ def destinations(text: str) -> Iterator[str]:
     for match in URL.finditer(text):
         yield match[0].rstrip(".,;:!?")
     for match in IBAN.finditer(text):
+        yield match[0]
+    for match in _SITE.finditer(text):
         yield match[0]
 
 

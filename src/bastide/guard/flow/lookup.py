@@ -235,7 +235,8 @@ def _said_by(said: Iterable[Said], leaf: Leaf) -> bool:
     if is_tiny(sought.strip()):
         return any(sought in s.tokens and numbered(sought.strip(), leaf.name, s.tokens) for s in said)
     if leaf.kind != Kind.ADDRESS:
-        return any(sought in s.tokens for s in said)
+        one, many = sought, f"{sought.rstrip()}s "
+        return any(one in s.tokens or (many in s.tokens and one.strip()[-1].isalpha()) for s in said)
     bare = bare_url(value)
     return any(sought in s.tokens or (bare in s.tokens and bare in s.addresses) for s in said)
 

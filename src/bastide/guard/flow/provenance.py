@@ -28,7 +28,7 @@ from bastide.guard.flow.evidence import Said
 from bastide.guard.flow.intent import Asked, asked, groups_of_tool
 from bastide.guard.flow.leaves import STRICT, Kind, Leaf, destinations, is_email, is_money, leaves
 from bastide.guard.flow.lookup import Lookup, spoken_times
-from bastide.guard.flow.words import days, number, same_day, tokens
+from bastide.guard.flow.words import bare_url, days, number, same_day, tokens
 from bastide.guard.model import Influence, Label, Meaning, SideEffect, Untraced
 
 SHOWN, SHOWN_LEAVES = 80, 50
@@ -265,7 +265,8 @@ class _Trace:
             there = Leaf(leaf.path, leaf.name, value, Kind.ADDRESS, False)
             if self.lookup.in_instructions(there) or self.lookup.in_trusted(there):
                 continue
-            if sources := self.lookup.anywhere_untrusted(value):
+            bare = bare_url(value).removeprefix("www.")
+            if sources := self.lookup.anywhere_untrusted(value) or self.lookup.anywhere_untrusted(bare):
                 found.append(Untraced(leaf.path, _shorten(value), sources))
         return found
 

@@ -50,7 +50,8 @@ def bare_url(text: str) -> str:
     return re.sub(r"^https?://", "", fold(text).strip()).rstrip("/.")
 
 
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,.']*(?:\s?%)?")
+# Not the parts of a date, a time or a code.
+_NUMBER = re.compile(r"(?<![\w./:])(?<!\w-)\d[\d,.']*(?!\d)(?![-/:]\d)(?:\s?%)?")
 
 
 def number(text: str) -> Decimal | None:
