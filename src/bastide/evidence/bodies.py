@@ -16,7 +16,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from bastide.evidence import files
 from bastide.evidence.line import LONGEST
 
 Kept = Literal["redacted", "encrypted"]
-FOLDER, KEYS, NAMES = "bodies", "keys", "subjects.key"
+FOLDER, KEYS, MARKS, NAMES = "bodies", "keys", "erasures", "subjects.key"
 _OPEN = 64
 """Files kept open for writing."""
 _DAY = 86_400 * 10**9
@@ -39,13 +39,13 @@ class Bodies:
 
     def __init__(self, folder: Path, clock: Callable[[], int] = time.time_ns) -> None:
         """Raises `LedgerError`."""
-        self._folder, self._keys, self._clock = folder / FOLDER, folder / KEYS, clock
+        self._folder, self._keys, self._marks, self._clock = folder / FOLDER, folder / KEYS, folder / MARKS, clock
         self._lock = threading.RLock()
         self._files: dict[tuple[str, str], int] = {}
         self._dirty: set[int] = set()
         self._ciphers: dict[str, Any] = {}
         try:
-            for one in (self._folder, self._keys):
+            for one in (self._folder, self._keys, self._marks):
                 one.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._names = self._secret(self._keys / NAMES)
         except OSError as problem:
@@ -91,17 +91,20 @@ class Bodies:
         """Notes on the disk that a subject is to be erased, so that a crash can't stop it half-way; the subject's id."""
         who = self.subject(subject)
         try:
-            files.replace(self._keys / f"{who}.erase", b"")
+            files.replace(self._marks / who, b"")
         except OSError as problem:
-            raise LedgerError(f"{self._keys}: can't be written: {problem.strerror}") from None
+            raise LedgerError(f"{self._marks}: can't be written: {problem.strerror}") from None
         return who
 
     def marked(self) -> list[str]:
         """Ids of subjects whose erasure was begun and not ended."""
-        return [path.stem for path in sorted(self._keys.glob("*.erase")) if _ID.match(path.stem)]
+        try:
+            return [name for name in sorted(os.listdir(self._marks)) if _ID.match(name)]  # noqa: PTH208 - names are enough
+        except OSError:
+            return []
 
     def destroy(self, who: str) -> int:
-        """Destroys a subject's key and bodies; how many files went. Raises `LedgerError`."""
+        """Destroys a subject's key and bodies; how many files went. The mark stays until `unmark`. Raises `LedgerError`."""
         with self._lock:
             for name in [name for name in self._files if name[1] == who]:
                 self._close(name)
@@ -119,25 +122,36 @@ class Bodies:
                 for path in gone:
                     path.unlink()
                     files.sync_folder(path.parent)
-                (self._keys / f"{who}.erase").unlink(missing_ok=True)
                 files.sync_folder(self._keys)
             except OSError as problem:
                 raise LedgerError(f"{self._folder}: can't be erased: {problem.strerror}") from None
         return len(gone)
 
-    def prune(self, before: int) -> int:
-        """Deletes the bodies of the days that ended before a time (nanoseconds since 1970); how many files went."""
-        count = 0
-        with self._lock, contextlib.suppress(OSError):
-            for day in sorted(self._folder.iterdir()):
-                if day.name.isdigit() and (int(day.name) + 1) * _DAY <= before:
-                    for name in [name for name in self._files if name[0] == day.name]:
-                        self._close(name)
+    def unmark(self, who: str) -> None:
+        """The erasure is done, and the chain says so on the disk."""
+        with contextlib.suppress(OSError):
+            # Else it is done again at the next look, which changes nothing.
+            (self._marks / who).unlink(missing_ok=True)
+
+    def old(self, before: int) -> list[Path]:
+        """The folders of the days that ended before a time (nanoseconds since 1970)."""
+        try:
+            return sorted(day for day in self._folder.iterdir() if day.name.isdigit() and day_ended(day.name) <= before)
+        except OSError:
+            return []
+
+    def prune(self, days: Iterable[Path]) -> None:
+        """Deletes the bodies of days. Raises `LedgerError`."""
+        with self._lock:
+            for day in days:
+                for name in [name for name in self._files if name[0] == day.name]:
+                    self._close(name)
+                try:
                     for path in day.iterdir():
                         path.unlink()
-                        count += 1
                     day.rmdir()
-        return count
+                except OSError as problem:
+                    raise LedgerError(f"{day}: can't be deleted: {problem.strerror}") from None
 
     def close(self) -> None:
         """Closes all files; `flush` first."""
@@ -202,10 +216,15 @@ class Bodies:
         return found
 
 
+def day_ended(day: str) -> int:
+    """When a day (counted from 1970) ends, in nanoseconds since 1970."""
+    return (int(day) + 1) * _DAY if day.isascii() and day.isdigit() and len(day) < 8 else 0
+
+
 def read(folder: Path, reference: Mapping[str, Any]) -> str | None:
     """The text that a reference in the chain speaks of; None when it isn't there, or was erased. Raises `LedgerError` when it was changed."""
     who, day, id = (str(reference.get(k, "")) for k in ("subject", "day", "id"))
-    if not (_ID.match(who) and day.isascii() and day.isdigit() and len(day) < 8):
+    if not (_ID.match(who) and day_ended(day)):
         raise LedgerError("a reference to a body isn't what one looks like")
     for record in _records(folder / FOLDER / day / f"{who}.jsonl"):
         if record.get("id") == id:

@@ -32,7 +32,9 @@ class Options:
     """How a ledger is written."""
 
     segment_bytes: int = 64 * 1024 * 1024
-    """A new segment begins when one is larger."""
+    """A new segment begins when one is larger,"""
+    segment_seconds: float = 86_400.0
+    """or holds more than this time: retention deletes whole segments."""
     checkpoint_every: int = 1000
     """Entries between two signed checkpoints."""
     sync_interval: float = 0.02
@@ -156,6 +158,7 @@ class Ledger:
         self._signer = Signer.of(pem) if pem else Signer.in_folder(self.folder)
         self._signer.publish(self.folder)
         self._seq, self._prev, self._time, self._since = end.seq, end.hash, end.time, end.since
+        self._began = end.time or self._options.clock()
         self._id = end.ledger or random_id()
         self._segment, self._size = end.segment if end.size else end.seq + 1, end.size
         self._handle = files.open_for_appending(files.segment(self.folder, self._segment))
@@ -226,7 +229,8 @@ class Ledger:
         with contextlib.suppress(LedgerError, OSError):
             if self._since >= self._options.checkpoint_every:
                 self._sign()
-            if self._size >= self._options.segment_bytes:
+            old = self._time - self._began >= self._options.segment_seconds * 1e9
+            if self._size >= self._options.segment_bytes or old:
                 if self._since:
                     self._sign()
                 self._rotate()
@@ -241,7 +245,7 @@ class Ledger:
     def _rotate(self) -> None:
         handle = files.open_for_appending(files.segment(self.folder, self._seq + 1))
         self._retired.append(self._handle)
-        self._handle, self._segment, self._size = handle, self._seq + 1, 0
+        self._handle, self._segment, self._size, self._began = handle, self._seq + 1, 0, self._time
 
     def _flush(self) -> None:
         """Runs in the syncer's thread. Only it closes segments, so none is closed while it is being synced."""

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from bastide.errors import LedgerError
+from bastide.evidence.bodies import Bodies
+from bastide.evidence.ledger import Ledger
 from bastide.guard.record.recorder import LedgerRecorder, open_recorder
 from bastide.guard.settings import LogSettings
 
@@ -83,7 +85,8 @@ def test_observers_see_only_what_is_written(tmp_path: Path) -> None:
         def entry(self, entry: Any) -> None:
             seen.append(entry)
 
-    recorder = open_recorder(LogSettings(folder=tmp_path / "log"), observers=[Seeing()])
+    folder = tmp_path / "log"
+    recorder = LedgerRecorder(Ledger(folder), Bodies(folder), observers=[Seeing()])
     recorder.write([REQUEST])
     recorder.close()
     with pytest.raises(LedgerError):

@@ -7,21 +7,24 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bastide.errors import LedgerError
 from bastide.evidence.bodies import Bodies
+from bastide.evidence.erase import erase
 from bastide.evidence.ledger import Durable, Ledger, Options
 from bastide.guard.record.content import ContentStrategy
 from bastide.guard.record.semconv import request_attributes
 
 if TYPE_CHECKING:
     from bastide.guard.identity.credentials import Credentials
+    from bastide.guard.record.metrics import Metrics
     from bastide.guard.settings import LogSettings
 
 Entry = Mapping[str, Any]
 _DAY = 86_400.0
+_LOOK, _PRUNE = 1.0, 3600.0
+"""Seconds between two looks for erasures that were asked for, and for what is too old."""
 
 
 class Observer(Protocol):
@@ -47,16 +50,13 @@ class LedgerRecorder:
         self._ledger, self._bodies = ledger, bodies
         self._content = content or ContentStrategy()
         self._observers = tuple(observers)
+        self._retention_days = retention_days
+        self._lock = threading.Lock()
         ledger.when_syncing(bodies.flush)
-        for who in bodies.marked():
-            self._erase(who)
+        self._end_erasures()
         self._ended = threading.Event()
-        self._pruner: threading.Thread | None = None
-        if retention_days:
-            self._pruner = threading.Thread(
-                target=self._keep_short, args=(retention_days,), name="ledger-retention", daemon=True
-            )
-            self._pruner.start()
+        self._keeper = threading.Thread(target=self._keep_house, name="ledger-keeper", daemon=True)
+        self._keeper.start()
 
     def write(self, entries: Iterable[Entry], durable: Durable = "os") -> int:
         """Appends entries, all of them or none, and returns the last one's number.
@@ -64,10 +64,12 @@ class LedgerRecorder:
         When it returns, they were handed to the operating system: killing the process can't lose them. Raises `LedgerError` otherwise; the
         caller then fails closed.
         """
-        ready = [self._ready(entry) for entry in entries]
-        if not ready:
-            return self._ledger.seq
-        last = self._ledger.append_all(ready, durable)
+        # One at a time from body to entry, so that an erasure never comes between the two.
+        with self._lock:
+            ready = [self._ready(entry) for entry in entries]
+            last = self._ledger.append_all(ready)
+        if durable == "disk":
+            self._ledger.synced(last).result()
         for observer in self._observers:
             for entry in ready:
                 observer.entry(entry)
@@ -82,20 +84,20 @@ class LedgerRecorder:
 
         Raises `LedgerError`; begun erasures are ended at the next start.
         """
-        return self._erase(self._bodies.mark(subject))
+        return erase(self._ledger, self._bodies, self._bodies.mark(subject), self._lock)
 
     def prune(self, days: float) -> int:
         """Deletes what is older than so many days; how many entries went. Raises `LedgerError`."""
         before = time.time_ns() - int(days * _DAY * 1e9)
-        gone = self._ledger.prune(before)
-        self._bodies.prune(before)
-        return gone
+        if old := self._bodies.old(before):
+            self._ledger.append({"kind": "retention", "bodies_before": before}, "disk")
+            self._bodies.prune(old)
+        return self._ledger.prune(before)
 
     def close(self) -> None:
         """Signs and closes the ledger."""
         self._ended.set()
-        if self._pruner is not None:
-            self._pruner.join()
+        self._keeper.join()
         self._ledger.close()
         self._bodies.close()
         for observer in self._observers:
@@ -113,40 +115,45 @@ class LedgerRecorder:
             entry = {**entry, "content": self._content.keep(self._bodies, subject, entry["content"])}
         return entry
 
-    def _erase(self, who: str) -> int:
-        self._ledger.append({"kind": "erasure", "subject": who}, "disk")
-        return self._bodies.destroy(who)
+    def _end_erasures(self) -> None:
+        """Those that a crash stopped, and those that another process asks for while this one writes."""
+        for who in self._bodies.marked():
+            erase(self._ledger, self._bodies, who, self._lock)
 
-    def _keep_short(self, days: float) -> None:
-        wait = 0.0
-        while not self._ended.wait(wait):
-            # A full disk or a closed ledger: tried again in an hour.
+    def _keep_house(self) -> None:
+        next_prune = 0.0
+        while not self._ended.wait(_LOOK):
+            # A full disk: tried again.
             with contextlib.suppress(LedgerError):
-                self.prune(days)
-            wait = 3600.0
+                self._end_erasures()
+                if self._retention_days and time.monotonic() >= next_prune:
+                    next_prune = time.monotonic() + _PRUNE
+                    self.prune(self._retention_days)
 
 
 def open_recorder(
     log: LogSettings,
     credentials: Credentials | None = None,
-    observers: Iterable[Observer] = (),
+    metrics: Metrics | None = None,
     redact: Callable[[str], str] | None = None,
 ) -> LedgerRecorder:
-    """The recorder that the settings describe. Raises `LedgerError`, `Unavailable` when the signing key can't be read.
+    """The recorder that the settings describe. Raises `LedgerError`, `UsageError`, `Unavailable` when the signing key can't be read.
 
     redact: takes secrets and personal data out of a text; without it, classes that are to be kept redacted keep only metadata.
     """
     key = credentials.get(log.signing_key).encode() if log.signing_key and credentials else None
-    folder = Path(log.folder)
-    ledger = Ledger(folder, Options(checkpoint_every=log.checkpoint_every, signing_key=key))
-    try:
-        bodies = Bodies(folder)
-    except LedgerError:
-        ledger.close()
-        raise
-    watching = list(observers)
+    observers: list[Observer] = [metrics] if metrics else []
     if log.otlp:
         from bastide.guard.record.push import OtlpPush
 
-        watching.append(OtlpPush(log.otlp))
-    return LedgerRecorder(ledger, bodies, ContentStrategy(log.content, redact), watching, log.retention_days)
+        push = OtlpPush(log.otlp)
+        observers.append(push)
+        if metrics:
+            metrics.spans(push)
+    ledger = Ledger(log.folder, Options(checkpoint_every=log.checkpoint_every, signing_key=key))
+    try:
+        bodies = Bodies(log.folder)
+        return LedgerRecorder(ledger, bodies, ContentStrategy(log.content, redact), observers, log.retention_days)
+    except BaseException:
+        ledger.close()
+        raise

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Erasure: a subject's key and bodies are destroyed, the chain says so and stays whole."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from bastide.errors import LedgerError
+from bastide.evidence.bodies import Bodies
+from bastide.evidence.files import PRIVATE
+from bastide.evidence.ledger import Ledger, Options
+
+
+def erase(ledger: Ledger, bodies: Bodies, who: str, alone: AbstractContextManager[object] | None = None) -> int:
+    """Erases a subject by its id, after `Bodies.mark`; how many files went. Raises `LedgerError`; then it is done at the next start.
+
+    alone: held in between, where entries with bodies may be written at the same time.
+    """
+    with alone or contextlib.nullcontext():
+        seq = ledger.append({"kind": "erasure", "subject": who})
+        gone = bodies.destroy(who)
+    # Only when the chain says so on the disk too: a power cut must not leave bodies missing without a reason.
+    ledger.synced(seq).result()
+    bodies.unmark(who)
+    return gone
+
+
+def erase_marked(folder: Path, signing_key: bytes | None = None) -> int:
+    """Does all erasures that were marked in a folder that nobody writes; how many files went.
+
+    Raises `LedgerError`, also when the ledger is signed with a key that isn't in the folder and none is given.
+    """
+    if signing_key is None and not (folder / PRIVATE).exists():
+        raise LedgerError(f"{folder}: is signed with a key that isn't in the folder; name the private key")
+    with Ledger(folder, Options(signing_key=signing_key)) as ledger:
+        bodies = Bodies(folder)
+        return sum(erase(ledger, bodies, who) for who in bodies.marked())
