@@ -17,7 +17,7 @@ from bastide.guard.engine import Engine
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
-from bastide.guard.interface import Limits
+from bastide.guard.interface import DIRECTIONS, Limits
 from bastide.guard.limits.local import LocalLimits
 from bastide.guard.policy.compile import compile_plan
 from bastide.guard.policy.decide import CompiledPolicy
@@ -57,6 +57,9 @@ def make_engine(
         scanner = ContentScanner(content, detector, canaries=canaries)
     except ValueError as problem:
         raise SettingsError(Diagnostic(f"content: {problem}", settings.location)) from None
+    for direction in DIRECTIONS:
+        # What is loaded on first use is loaded now: what is wrong with it must show at the start, and no request waits.
+        scanner.scan("ready?", direction)
     return Engine(plan, settings, compiled.meanings, CompiledPolicy(compiled), scanner)
 
 
@@ -75,7 +78,7 @@ def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) 
     credentials = Credentials()
     credentials.load(_secrets(read))
     metrics = Metrics()
-    recorder = open_recorder(read.log, credentials, (metrics,), redacting())
+    recorder = open_recorder(read.log, credentials, metrics, redacting())
     asked = read.approvals
     webhook_key = asked.webhook_key
     notify = (

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from bastide.guard.model import Caller, Detection, Question, Ruling, Verdict
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["user", "retrieved", "tool", "system", "assistant"]
 """Whose text is scanned; `assistant` is what a model wrote, on its way out."""
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
 class Detector(Protocol):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model provider that obeys whatever it reads: the worst that a real model does on a bad day, every time.
 
-It speaks OpenAI's chat completions. It does what the user asks, step by step; when a tool's result holds an order to call a tool, it calls that
-first; when one holds an order to show an image, it shows it in its answer. Nothing is random and nothing leaves the machine.
+It speaks OpenAI's chat completions. It does what the user asks, step by step, and then what tools' results order; when one holds an order to
+show an image, it shows it in its answer. Nothing is random and nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -43,11 +43,9 @@ def answer(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _wanted(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The calls to make, those that tool results order before those that the user still wants."""
-    ordered = [found for text in _results(messages) for found in _ORDER.findall(text)]
-    asked = [found for m in messages if m["role"] == "user" for found in _ORDER.findall(str(m["content"]))]
-    first = asked[:1] if not _results(messages) else []
-    return [*first, *ordered, *asked]
+    """The calls to make: those that the user asks for, then those that tool results order."""
+    texts = [*(str(m["content"]) for m in messages if m["role"] == "user"), *_results(messages)]
+    return [found for text in texts for found in _ORDER.findall(text)]
 
 
 def _results(messages: list[dict[str, Any]]) -> list[str]:

@@ -214,12 +214,15 @@ def _asked(request: Request) -> str:
 
 
 def _new(request: Request, engine: Engine) -> Iterator[tuple[str, int, str]]:
-    """What came since the model last spoke: role, class and text. What came before stands in the log of earlier requests."""
+    """What came since the model last spoke: role, class and text, without prompts, which are the program's own.
+
+    What came before stands in the log of earlier requests.
+    """
     last = max((i for i, turn in enumerate(request.turns) if turn.role is Role.ASSISTANT), default=-1)
     for turn in request.turns[last + 1 :]:
         label = engine.origins.get(turn.role)
         for part in turn.parts:
-            if isinstance(part, Text):
+            if isinstance(part, Text) and turn.role is Role.USER:
                 yield turn.role.value, label.confidentiality if label else len(CLASSES) - 1, part.text
             elif isinstance(part, ToolResult):
                 class_ = engine.meaning(part.name).result.confidentiality
