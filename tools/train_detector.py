@@ -29,9 +29,9 @@ from detector.generate import generate
 
 from bastide.guard.detect.transformer import installed
 
-GREY = (0.02, 0.97)
-"""Probabilities of the fast model between which the transformer is asked."""
-MIX = 0.5
+GREY = (0.01, 1.01)
+"""Probabilities of the fast model between which the transformer is asked: every text that is not surely harmless."""
+MIX = 0.8
 """Weight of the fast model's score beside the transformer's output, chosen among 0 to 0.8 by the recall on unseen sources."""
 STRENGTH = 1.0
 """Inverse strength of the regularisation, chosen among 0.3, 1, 3 and 10 by the recall on unseen sources."""
@@ -65,11 +65,13 @@ def train(rows: list[Row], output: Path, sample: int) -> dict[str, Any]:
     full = {"weights": [*fast["weights"], 0.0], "bias": fast["bias"]}
     second = installed() if sample else None
     if second is not None:
-        chosen, logits = _second(rows, usable, sample)
+        chosen, logits, stands = _second(rows, usable, sample)
         values = np.c_[by_source, logits]
-        mixed = calibrate((MIX * by_source + logits)[chosen, None], table.attack[chosen], table.weight[chosen])
+        mixed = calibrate(
+            (MIX * by_source + logits)[chosen, None], table.attack[chosen], (stands * table.weight)[chosen]
+        )
         full = {"weights": [round(MIX * mixed["weights"][0], 6), *mixed["weights"]], "bias": mixed["bias"]}
-        card["full"] = _full(rows, table, values, by_group, (fast, full), chosen)
+        card["full"] = _full(rows, table, values, by_group, (fast, full), stands)
     model = fit(table, np.ones(len(rows), bool), STRENGTH)
     weights, scale = rounded(model)
     loss = Linear(weights * scale, model.bias).scores(table) - model.scores(table)
@@ -102,8 +104,10 @@ def _measures(
         (1 - BASE_RATE) / table.weight[~table.attack & used].sum(),
     )
     return {
-        "unseen sources of attacks, unseen texts of known harmless sources": tables(rows, by_source, by_group, used),
-        "unseen sources of both": tables(rows, by_source, by_source, used),
+        "unseen sources of attacks, unseen texts of known harmless sources": tables(
+            rows, by_source, by_group, used * 1.0
+        ),
+        "unseen sources of both": tables(rows, by_source, by_source, used * 1.0),
         "at 0.5": _at_half(table, probability, used),
         "calibration error": round(
             calibration_error(probability[used], table.attack[used], (share * table.weight)[used]), 4
@@ -124,7 +128,7 @@ def _at_half(table: Table, probability: Any, used: Any) -> dict[str, Any]:
 
 
 def _full(
-    rows: list[Row], table: Table, values: Any, by_group: Any, layers: tuple[Any, Any], chosen: Any
+    rows: list[Row], table: Table, values: Any, by_group: Any, layers: tuple[Any, Any], stands: Any
 ) -> dict[str, Any]:
     """The cascade as it runs: the transformer only in the grey band of the fast model."""
 
@@ -133,6 +137,7 @@ def _full(
         both = _probability(layers[1], np.c_[first, values[:, 1:]])
         return np.where((sure >= GREY[0]) & (sure < GREY[1]), both, sure), sure
 
+    chosen = stands > 0
     unseen_source, sure = cascade(values[:, 0])
     unseen_text, _ = cascade(by_group)
     alone = values[:, 1]
@@ -140,20 +145,22 @@ def _full(
         "unseen sources of attacks, unseen texts of known harmless sources": tables(
             rows, unseen_source, unseen_text, chosen
         ),
-        "unseen sources of both": tables(rows, unseen_source, unseen_source, chosen),
-        "transformer alone": tables(rows, alone, alone, chosen),
+        "unseen sources of both": tables(rows, unseen_source, unseen_source, stands),
+        "fast model alone, same texts": tables(rows, values[:, 0], values[:, 0], stands),
+        "transformer alone": tables(rows, alone, alone, stands),
         "at 0.5": _at_half(table, unseen_source, chosen),
         "settled early": round(float(((sure < GREY[0]) | (sure >= GREY[1]))[chosen & ~table.attack].mean()), 3),
         "layer": layers[1],
     }
 
 
-def _second(rows: list[Row], usable: Any, sample: int) -> tuple[Any, Any]:
-    """Which texts the transformer read, and what it said."""
+def _second(rows: list[Row], usable: Any, sample: int) -> tuple[Any, Any, Any]:
+    """Which texts the transformer read, what it said, and for how many texts each stands."""
     model = installed()
     assert model is not None
     rng = random.Random(5)
     logits = np.full(len(rows), np.nan)
+    stands = np.zeros(len(rows))
     parts: dict[tuple[str, bool], list[int]] = {}
     for index in np.flatnonzero(usable):
         parts.setdefault((rows[index].source, rows[index].attack), []).append(int(index))
@@ -161,7 +168,8 @@ def _second(rows: list[Row], usable: Any, sample: int) -> tuple[Any, Any]:
         for index in rng.sample(parts[key], min(sample, len(parts[key]))):
             logit = model.logit(rows[index].text[:4000])
             logits[index] = np.nan if logit is None else logit
-    return ~np.isnan(logits), logits
+            stands[index] = max(1.0, len(parts[key]) / sample)
+    return ~np.isnan(logits), logits, stands
 
 
 if __name__ == "__main__":

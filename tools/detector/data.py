@@ -55,7 +55,7 @@ _FOREIGN = frozenset(
     """
     alle auf bitte che dans das del dem der di ein eine el est et für ich il ist je las les los nicht
     non para pas por pour que sie sono una und une von vous wie wir zu
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 

@@ -38,43 +38,49 @@ def _fill(scores: Floats, table: Table, part: tuple[Mask, NDArray[np.int64]], st
         scores[held] = model.scores(table)[held]
 
 
-def recall(scores: Floats, benign: Floats, attack: Mask, rate: float = 0.01) -> float:
-    """Share of attacks above the threshold that this share of harmless texts is above."""
-    return (
-        float((scores[attack] > np.quantile(benign, 1 - rate)).mean()) if attack.any() and len(benign) else float("nan")
-    )
+def threshold(scores: Floats, weight: Floats, rate: float = 0.01) -> float:
+    """What this share of the texts is above, each counted by its weight."""
+    order = np.argsort(scores)
+    below = np.cumsum(weight[order]) / weight.sum()
+    return float(scores[order][min(np.searchsorted(below, 1 - rate), len(order) - 1)])
 
 
-def tables(rows: Sequence[Row], scores: Floats, reference: Floats, used: Mask) -> dict[str, Any]:
+def recall(scores: Floats, attack: Mask, limit: float, weight: Floats) -> float:
+    """Share of attacks above a threshold."""
+    return float(np.average(scores[attack] > limit, weights=weight[attack])) if attack.any() else float("nan")
+
+
+def tables(rows: Sequence[Row], scores: Floats, reference: Floats, weight: Floats) -> dict[str, Any]:
     """Recall at 1 % false positives: pooled and per source, English only and all, with text length alone as control.
 
-    `scores` are of attacks, `reference` of harmless texts.
+    `scores` are of attacks, `reference` of harmless texts. `weight`: how many texts each stands for; 0 leaves it out.
     """
     attack = np.array([r.attack for r in rows])
     english = np.array([r.language == "en" for r in rows])
     source = np.array([r.source for r in rows])
     length = np.array([float(len(r.text)) for r in rows])
     own = np.char.startswith(source, "own-")
-    known = used & ~np.isnan(scores) & ~np.isnan(reference) & ~own
+    known = (weight > 0) & ~np.isnan(scores) & ~np.isnan(reference) & ~own
     result: dict[str, Any] = {}
     for name, part in (("all", known), ("english", known & english)):
-        benign = reference[part & ~attack]
+        limit = threshold(reference[part & ~attack], weight[part & ~attack])
+        longest = threshold(length[part & ~attack], weight[part & ~attack])
         per = {
             s: [
-                round(recall(scores, benign, part & attack & (source == s)), 3),
+                round(recall(scores, part & attack & (source == s), limit, weight), 3),
                 int((part & attack & (source == s)).sum()),
             ]
             for s in sorted(set(source[part & attack]))
         }
         result[name] = {
-            "pooled": round(recall(scores, benign, part & attack), 3),
+            "pooled": round(recall(scores, part & attack, limit, weight), 3),
             "mean of sources": round(float(np.mean([v[0] for v in per.values()])), 3) if per else None,
             "per source": per,
-            "length only": round(recall(length, length[part & ~attack], part & attack), 3),
+            "length only": round(recall(length, part & attack, longest, weight), 3),
         }
     other = known & ~english & ~attack
     if other.any():
-        limit = np.quantile(reference[known & english & ~attack], 0.99)
+        limit = threshold(reference[known & english & ~attack], weight[known & english & ~attack])
         result["false alarms in other languages"] = [
             round(float((reference[other] > limit).mean()), 3),
             int(other.sum()),

@@ -23,7 +23,7 @@ SHARE: Mapping[str, float] = {"hackaprompt": 0.15, "s-labs": 0.4, "own-direct": 
 """Weight of a source's texts: large sets of one style would otherwise decide alone."""
 WINDOWS = 6
 """Windows of one text that are learnt from."""
-BASE_RATE = 0.1
+BASE_RATE = 0.05
 """Share of attacks for which probabilities are calibrated."""
 
 Floats = NDArray[np.float64]
@@ -105,10 +105,10 @@ def _fit(table: Table, lines: Mask, strength: float) -> Linear:
     return Linear(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
 
-def rounded(model: Linear) -> tuple[NDArray[np.int8], float]:
-    """Weights as bytes, and what one unit is worth; the few largest are clipped so that the others keep their digits."""
-    scale = float(np.quantile(np.abs(model.weights[model.weights != 0]), 0.9995)) / 127
-    return np.clip(np.rint(model.weights / scale), -127, 127).astype(np.int8), scale
+def rounded(model: Linear) -> tuple[NDArray[np.int16], float]:
+    """Weights as integers of two bytes, and what one unit is worth."""
+    scale = float(np.abs(model.weights).max()) / 32767
+    return np.rint(model.weights / scale).astype(np.int16), scale
 
 
 def calibrate(values: Floats, attack: Mask, weight: Floats) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def calibrate(values: Floats, attack: Mask, weight: Floats) -> dict[str, Any]:
     return {"weights": [round(float(w), 6) for w in model.coef_[0]], "bias": round(float(model.intercept_[0]), 6)}
 
 
-def write(path: Path, weights: NDArray[np.int8], head: Mapping[str, Any]) -> None:
+def write(path: Path, weights: NDArray[np.int16], head: Mapping[str, Any]) -> None:
     """The file: two arrays, none of them an object. The same content gives the same bytes (no time stamps)."""
     text = json.dumps(head, sort_keys=True).encode("utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fast model: a linear classifier over hashed n-grams with weights of one byte; the most suspicious window decides.
+"""The fast model: a linear classifier over hashed n-grams with integer weights; the most suspicious window decides.
 
 The sum of weights is an integer, so the same text has the same score on every platform.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import sqrt
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Found:
 class FastModel:
     """The weights. Made by `tools/train_detector.py`."""
 
-    weights: NDArray[np.int8]
+    weights: NDArray[np.int16]
     scale: float
     bias: float
     fast: Calibration
@@ -95,7 +96,7 @@ def read_model(path: Path = WEIGHTS) -> FastModel:
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             head = json.loads(bytes(arrays["head"]).decode("utf-8"))
             weights = arrays["weights"]
-        if weights.dtype != np.int8 or weights.shape != (2**BITS,) or head["version"] != 1:
+        if weights.dtype != np.int16 or weights.shape != (2**BITS,) or head["version"] != 1:
             raise ValueError("made by another version")
         if len(head["fast"]["weights"]) != 1 or len(head["full"]["weights"]) != 2:
             raise ValueError("another number of values")
@@ -107,7 +108,7 @@ def read_model(path: Path = WEIGHTS) -> FastModel:
             Calibration(tuple(head["full"]["weights"]), float(head["full"]["bias"])),
             (float(head["grey"][0]), float(head["grey"][1])),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise KnowledgeError(f"{path.name}: the detector's weights can't be used: {error}") from None
 
 
