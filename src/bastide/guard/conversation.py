@@ -6,7 +6,7 @@ This is the guard itself, without network or clock: the gateway, the library, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -86,11 +86,18 @@ class CallDecision(Struct, frozen=True):
 class Conversation:
     """One conversation. Not thread-safe; it holds everything that the labels of its next call depend on."""
 
-    def __init__(self, engine: Engine, caller: Caller, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        caller: Caller,
+        session: Session | None = None,
+        memories: MutableMapping[str, Label] | None = None,
+    ) -> None:
+        """memories: labels of what memories hold, shared by all conversations that share the memories."""
         self.engine = engine
         self.caller = caller
         self.session = session or Session(
-            engine.meanings, required=engine.required, origins=engine.origins, memories={}
+            engine.meanings, required=engine.required, origins=engine.origins, memories=memories
         )
         self.vault = Vault()
         self.loops = LoopGuard(engine.settings.loops)
@@ -159,10 +166,15 @@ class Conversation:
         if self._checks is None:
             content = self.engine.settings.content
             said = self.session.says
-            hosts = content.url_hosts or tuple(self.session.hosts())
-            ways_out = Check(lambda text: scan_links(text, said, hosts)[0], settled, _inert)
+
+            def ways_out(text: str) -> Sequence[Detection]:
+                # Which hosts people named is looked up only when there is a link at all.
+                if next(links(text), None) is None:
+                    return ()
+                return scan_links(text, said, content.url_hosts or self.session.hosts())[0]
+
             leaks = [Check(_leakage(prompt)) for prompt in self.prompts if len(prompt) < _LONG_PROMPT]
-            self._checks = (ways_out, *leaks)
+            self._checks = (Check(ways_out, settled, _inert), *leaks)
         return self.engine.scanner.stream(self.vault, self._checks)
 
     # What the model proposes

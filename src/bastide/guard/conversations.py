@@ -17,7 +17,7 @@ from bastide.errors import NotFound
 from bastide.guard.conversation import Conversation
 from bastide.guard.engine import Engine
 from bastide.guard.events import Request, ToolCall
-from bastide.guard.model import Caller, Ruling
+from bastide.guard.model import Caller, Label, Ruling
 
 KEPT, IDLE = 10_000, 3600.0
 """Conversations, and seconds without a request after which one is forgotten."""
@@ -36,6 +36,7 @@ class Conversations:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._kept: OrderedDict[bytes, tuple[float, Conversation]] = OrderedDict()
+        self._memories: dict[str, Label] = {}
         self._proposals: OrderedDict[bytes, tuple[float, Ruling]] = OrderedDict()
 
     def named(self, engine: Engine, caller: Caller, name: str) -> Conversation:
@@ -43,7 +44,7 @@ class Conversations:
         key = _digest(*who(caller), "name", name)
         found = self._get(key, engine)
         if found is None:
-            found = Conversation(engine, caller)
+            found = Conversation(engine, caller, memories=self._memories)
             self._put(key, found)
         found.caller = caller
         return found
@@ -64,7 +65,7 @@ class Conversations:
             if found is not None:
                 del self._kept[key]
                 break
-        found = found or Conversation(engine, caller)
+        found = found or Conversation(engine, caller, memories=self._memories)
         found.caller = caller
         if keys:
             self._put(keys[-1], found)

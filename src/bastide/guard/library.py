@@ -37,6 +37,7 @@ class Guard:
         self.engine = engine
         self._ask = ask
         self._log = log
+        self._memories: dict[str, Label] = {}
 
     @classmethod
     def from_plan(
@@ -60,7 +61,7 @@ class Guard:
         caller = Caller(
             agent, user, actor, tenant, purpose=purpose, clearance=CLASSES.index(clearance), scopes=frozenset(scopes)
         )
-        return Session(Conversation(self.engine, caller), self._ask, self._log)
+        return Session(Conversation(self.engine, caller, memories=self._memories), self._ask, self._log)
 
 
 class Session:

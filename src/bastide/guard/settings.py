@@ -259,7 +259,7 @@ class LogSettings:
 
     folder: Path = Path("guard-log")
     content: Mapping[str, Literal["none", "metadata", "redacted", "encrypted"]] = field(default_factory=dict)
-    """Data class -> what of the content is kept. Defaults: public redacted, internal redacted, confidential metadata, restricted none."""
+    """Data class -> what of the content is kept. Defaults: public redacted, internal and confidential metadata, restricted none."""
     retention_days: int = 90
     signing_key: Secret | None = None
     """Ed25519 private key (PEM) for checkpoints; made in `folder` when missing."""
@@ -282,7 +282,7 @@ class Bounds:
     in_flight: int = 512
     """Requests at a time; more get 503 at once."""
     read_timeout: Seconds = 30.0
-    """Seconds in which a client has to have sent its request."""
+    """Seconds in which a client has to have sent its request, and to take each piece of a stream."""
     reply: int = 64 * 1024 * 1024
 
 

@@ -151,7 +151,7 @@ class StreamScanner:
         holds = [(f.begin, length if f.rule.open and f.stop >= length else f.start) for _, f in found]
         holds += [(m.start(), m.end() - 1) for m in PLACEHOLDER.finditer(view.text, since)] if self._vault else []
         checked = [(check, d) for check in self._checks for d in check.find(view.text)]
-        for check in self._checks:
+        for check in () if final else self._checks:
             holds += [(check.settled(view.text), length), *_address(view.text)]
         boundary = length if final else _boundary(boundary, holds, since)
         for index, finding in found:

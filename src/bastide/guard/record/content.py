@@ -11,7 +11,7 @@ from bastide.guard.model import CLASSES
 
 DEFAULTS: Mapping[str, str] = {
     "public": "redacted",
-    "internal": "redacted",
+    "internal": "metadata",
     "confidential": "metadata",
     "restricted": "none",
 }
