@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bastide.guard.gateway.app import Gateway
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
+from bastide.guard.interface import Limits
 from bastide.guard.limits.local import LocalLimits
 from bastide.guard.settings_file import parse_settings
 from bastide.plan.load import parse_plan
@@ -84,7 +85,7 @@ models:
   llm:
     names: [gpt, claude]
     providers:
-      - {{url: "{url}/v1", idle-timeout: 1s, first-byte-timeout: 1s}}
+      - {{url: "{url}/v1", connect-timeout: 1s, idle-timeout: 1s, first-byte-timeout: 1s}}
       - {{url: "{url}/v1", protocol: anthropic, idle-timeout: 1s, first-byte-timeout: 1s}}
   embedder: {{names: embed, providers: [{{url: "{url}/v1"}}]}}
 tools:
@@ -109,26 +110,47 @@ class Guard:
         self.runtime = runtime
         self.recorder = recorder
         self.provider = provider
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.to_close: list[Any] = []
+        self.loop = asyncio.get_running_loop()
+
+    def inside(self, what: Callable[[], Any]) -> Any:
+        """What a function gives when it is called in the guard's own loop."""
+
+        async def call() -> Any:
+            return what()
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(20)
 
 
 @contextmanager
-def running(provider: FakeProvider, more: str = "", plan: str = PLAN) -> Iterator[Guard]:
-    """Provider and guard on free ports, until the block ends."""
+def running(
+    provider: FakeProvider,
+    more: str = "",
+    plan: str = PLAN,
+    *,
+    also: Sequence[FakeProvider] = (),
+    build: Callable[[], Engine] | None = None,
+    limits: Limits | None = None,
+) -> Iterator[Guard]:
+    """Provider and guard on free ports, until the block ends. `build` makes the engine, at the start and at each reload."""
     ready = threading.Event()
     found: list[Any] = []
     stop: list[Any] = []
 
     async def main() -> None:
-        async with provider.running():
-            made = engine(provider.url, more, plan)
+        async with AsyncExitStack() as stack:
+            for one in (provider, *also):
+                await stack.enter_async_context(one.running())
+            again = build or (lambda: engine(provider.url, more, plan))
+            made = again()
             recorder = FakeRecorder()
             parts = Parts(
-                HeaderAuthenticator(made.settings), LocalLimits(made.settings.budgets), ApprovalStore(), recorder,
+                HeaderAuthenticator(made.settings), limits or LocalLimits(made.settings.budgets), ApprovalStore(), recorder,
                 FakeMetrics(), Credentials(),
             )  # fmt: skip
-            runtime = Runtime(made, parts, lambda: engine(provider.url, more, plan))
+            runtime = Runtime(made, parts, again)
             config = uvicorn.Config(
                 Gateway(runtime), host="127.0.0.1", port=0, access_log=False, log_config=None, ws="none", lifespan="on"
             )

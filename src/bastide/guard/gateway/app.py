@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from bastide.errors import GuardError, NotFound, Unavailable
+from bastide.errors import GuardError, LedgerError, NotFound, Unavailable
 from bastide.guard.gateway import approvals_api, model_call, operate
 from bastide.guard.gateway.asgi import Disconnected, Receive, Scope, Send, respond
 from bastide.guard.gateway.exchange import Exchange
@@ -53,6 +53,10 @@ class Gateway:
             self.runtime.metrics.disconnected()
         except GuardError as error:
             await self._refuse(exchange, error)
+        except LedgerError as error:
+            _log.error("the log can't be written: %s", error)
+            refusal = Unavailable("the log can't be written, so nothing is passed on", code="log_unavailable")
+            await self._refuse(exchange, refusal)
         except Exception:  # noqa: BLE001 - the gateway's edge
             # What nobody foresaw ends here: the caller learns nothing of the inside, the operator everything.
             _log.exception("defect while answering %s", exchange.id)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +24,7 @@ class Exchange:
         self.id = id
         self.started = False
         """Whether the answer has begun: from then on an error can only end it."""
+        self._ended = False
         self._send = send
 
     @cached_property
@@ -50,4 +53,33 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.started = True
             message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
+        else:
+            self._ended = not message.get("more_body")
         await self._send(message)
+
+    @contextlib.asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """Ends the block with `Disconnected` when the client goes away before its answer is complete.
+
+        For after the body: the server says that a client went only to who waits for it, and nobody needs an answer that nobody takes.
+        """
+        here = asyncio.current_task()
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await self.receive())["type"] != "http.disconnect":
+                pass
+            if here is not None and not self._ended:
+                gone = True
+                here.cancel()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not gone or here is None or here.uncancel():
+                raise
+            raise asgi.Disconnected from None
+        finally:
+            watcher.cancel()

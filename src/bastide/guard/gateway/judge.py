@@ -27,12 +27,15 @@ class Judge:
         self._consent = Consent(runtime, conversation)
         self._scanners: dict[str, StreamScanner] = {}
         self._released: list[str] = []
+        self.size = 0
+        """Characters of text and arguments that the model has written."""
 
     def text(self, channel: str, delta: str) -> str:
         """What of the channel may go on now. Raises `Denied` when the answer has to end here."""
         scanner = self._scanners.get(channel)
         if scanner is None:
             scanner = self._scanners[channel] = self._of.answering()
+        self.size += len(delta)
         released = scanner.push(delta)
         self._look(scanner)
         self._released.append(released)
@@ -57,11 +60,12 @@ class Judge:
 
     def call(self, call: ToolCall) -> Decision:
         """None when the call may be made, the arguments with which it may, or what the client is told instead."""
+        self.size += len(call.raw)
         decision = self._consent.decide(call)
         asked = self._consent.ask(decision)
         # What is let go has to be in the log before it is gone.
         self._trace.decided(decision, asked)
-        self._runtime.recorder.write(self._trace.take())
+        self._runtime.record(self._trace.take())
         if not decision.allowed:
             return explain(decision, asked)
         self._of.made(decision)

@@ -7,6 +7,7 @@ Whatever fails on the way ends in the protocol's own error, is logged as what it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from bastide.guard.gateway.trace import Trace
 from bastide.guard.gateway.upstream import Answer, Attempt
 from bastide.guard.limits.signals import Signal
 from bastide.guard.model import CLASSES, Action, Ruling
-from bastide.guard.protocol.interface import Codec
+from bastide.guard.protocol.interface import Codec, StreamFilter
 from bastide.guard.protocol.wire import decode, encode
 from bastide.guard.settings import ModelRoute, Provider
 
@@ -66,7 +67,8 @@ class ModelCall:
             self._blocked(error)
             await self._record()
             raise
-        except Disconnected:
+        except (Disconnected, asyncio.CancelledError):
+            # Cancelled: the guard stops, and this took longer than it waits.
             trace.aborted()
             await self._record()
             raise
@@ -96,9 +98,12 @@ class ModelCall:
         document = self._codec.rewrite(request.document, trace.edits) if trace.edits else request.document
         attempts = list(self._attempts(destinations, document))
         reserved = await self._runtime.limits.reserve(caller, *_reckon(request, route))
+        judge = Judge(self._runtime, conversation, trace)
         try:
-            judge = Judge(self._runtime, conversation, trace)
-            async with await self._runtime.upstreams.call(attempts, _repeatable(request)) as answer:
+            async with (
+                exchange.attended(),
+                await self._runtime.upstreams.call(attempts, _repeatable(request)) as answer,
+            ):
                 trace.component = answer.attempt.component
                 if answer.status >= 400:
                     raise await self._refused(answer)
@@ -106,6 +111,9 @@ class ModelCall:
             if trace.reply_id and request.protocol == "openai.responses":
                 self._runtime.conversations.answered(conversation, trace.reply_id)
         finally:
+            if judge.size and trace.usage == Usage():
+                # Streams without numbers, and those that broke off, cost something too.
+                trace.usage = Usage(_input(request), int(judge.size / CHARACTERS_PER_TOKEN) + 1)
             self._watch(self._runtime.signals.answered(caller, trace.usage.output))
             cost = _cost(trace.usage, route)
             trace.cost = cost
@@ -147,10 +155,10 @@ class ModelCall:
         if answer.status in (401, 403):
             # The guard's own credential is wrong; that is not the caller's business, and its text may name the key.
             return UpstreamError("the provider refused the guard's credential", code="upstream_credential")
-        said = (await answer.read(65_536)).decode("utf-8", "replace")
-        error = UpstreamError(
-            f"the provider refused the request ({answer.status}): {_message(said)}", code="upstream_refused"
-        )
+        said = _message((await answer.read(65_536)).decode("utf-8", "replace"))
+        for credential in answer.attempt.secrets:
+            said = said.replace(credential, "[credential]")
+        error = UpstreamError(f"the provider refused the request ({answer.status}): {said}", code="upstream_refused")
         if answer.status in (400, 404, 409, 413, 422):
             error.status = answer.status
         return error
@@ -169,8 +177,24 @@ class ModelCall:
 
     async def _stream(self, answer: Answer, judge: Judge) -> None:
         trace = self._trace
-        out = Stream(self._exchange.send, EVENT_STREAM)
+        out = Stream(self._exchange.send, EVENT_STREAM, write_timeout=self._engine.settings.bounds.read_timeout)
         filter_ = self._codec.filter(judge)
+        try:
+            cause = await self._pass(answer, filter_, out)
+            rest = filter_.finish()
+        finally:
+            trace.usage, trace.reply_id = filter_.usage, filter_.reply_id
+            trace.said("assistant", trace.label.confidentiality, judge.said)
+        if filter_.error is not None:
+            # The client has half an answer; the only honest end is the error in the stream.
+            trace.failed(cause or filter_.error)
+        await self._record()
+        if rest:
+            await out.write(rest)
+        await out.end()
+
+    async def _pass(self, answer: Answer, filter_: StreamFilter, out: Stream) -> UpstreamError | None:
+        """Passes on what may go on while it comes; the error of the provider that ended it early."""
         size, limit = 0, self._engine.settings.bounds.reply
         try:
             async for chunk in answer.chunks():
@@ -178,30 +202,22 @@ class ModelCall:
                 if size > limit:
                     raise UpstreamError(f"the provider's answer has over {limit} bytes", code="upstream_too_large")
                 if data := filter_.feed(chunk):
+                    if not out.started:
+                        # Nothing goes on that isn't in the log; the entry of the request comes at the end.
+                        self._trace.began()
+                        self._runtime.record(self._trace.take())
                     await out.write(data)
                 if filter_.error is not None:
                     break
-            rest = filter_.finish()
         except UpstreamError as error:
-            # The client has half an answer; the only honest end is an error in the stream.
-            rest = filter_.finish()
-            filter_.error = filter_.error or error
-        trace.usage, trace.reply_id = filter_.usage, filter_.reply_id
-        trace.said("assistant", trace.label.confidentiality, judge.said)
-        if filter_.error is not None:
-            trace.failed(filter_.error)
-        elif not filter_.finished:
-            trace.failed(UpstreamError("the provider's stream ended in the middle", code="upstream_broken"))
-        await self._record()
-        if rest:
-            await out.write(rest)
-        await out.end()
+            return error
+        return None
 
     async def _record(self) -> None:
         """Writes the log entry; once."""
         if not self._trace.recorded:
             self._trace.recorded = True
-            await self._runtime.recorder.record(self._trace.entries())
+            self._runtime.record(self._trace.entries())
             self._runtime.metrics.request(self._trace)
 
 
@@ -241,9 +257,13 @@ def _repeatable(request: Request) -> bool:
 
 def _reckon(request: Request, route: ModelRoute) -> tuple[int, float]:
     """Tokens and cost that a request may need at most, as far as one can tell before."""
-    size = sum(len(p.text) for t in request.turns for p in t.parts if hasattr(p, "text"))
-    used = Usage(int(size / CHARACTERS_PER_TOKEN) + 1, request.max_tokens or ASSUMED_OUTPUT)
+    used = Usage(_input(request), request.max_tokens or ASSUMED_OUTPUT)
     return used.input + used.output, _cost(used, route)
+
+
+def _input(request: Request) -> int:
+    size = sum(len(p.text) for t in request.turns for p in t.parts if hasattr(p, "text"))
+    return int(size / CHARACTERS_PER_TOKEN) + 1
 
 
 def _cost(usage: Usage, route: ModelRoute) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bastide.errors import Unavailable
+from bastide.errors import LedgerError, Unavailable
 from bastide.guard.approvals.browser import BrowserSessions
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.conversations import Conversations
@@ -31,6 +32,8 @@ from bastide.guard.mcp.pins import load_all
 if TYPE_CHECKING:
     from bastide.guard.record.metrics import Metrics
     from bastide.guard.record.recorder import LedgerRecorder
+
+_log = logging.getLogger("bastide.guard")
 
 
 @dataclass(slots=True)
@@ -96,6 +99,14 @@ class Runtime:
     def new_id() -> str:
         """An id for a request."""
         return "req_" + secrets.token_hex(10)
+
+    def record(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Writes entries into the log. Raises `Unavailable` when that fails: what isn't in the log doesn't go on."""
+        try:
+            self.recorder.write(entries)
+        except LedgerError as error:
+            _log.error("the log can't be written: %s", error)
+            raise Unavailable("the log can't be written, so nothing is passed on", code="log_unavailable") from None
 
     async def start(self) -> None:
         """Says in the log that the guard starts. Raises `LedgerError` when the log can't be written: it doesn't run without."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from bastide.errors import GuardError, OverLimit, Unauthenticated
+from bastide.errors import GuardError, OverLimit, Unauthenticated, UpstreamError
 from bastide.guard.approvals.book import Approval
 from bastide.guard.conversation import CallDecision, Intake, Sighting
 from bastide.guard.events import Path, Request, Usage
@@ -84,6 +84,15 @@ class Trace:
         """A text that the log may keep."""
         self.content.append({"role": role, "class": CLASSES[class_], "text": text})
 
+    def began(self) -> None:
+        """The first piece of a stream goes on; how it ended is in the entry of the request."""
+        about: dict[str, Any] = {
+            "protocol": self.protocol, "model": self.model, "component": self.component, "label": _label(self.label),
+        }  # fmt: skip
+        if self._ruling is not None:
+            about["ruling"] = _ruling(self._ruling)
+        self._ready.append(self._entry("answering", about))
+
     def ruled(self, ruling: Ruling) -> None:
         """The policy let the request go to the model."""
         self._ruling = ruling
@@ -125,7 +134,9 @@ class Trace:
         """The request ends with an error. One that the guard itself gives is a block, not a failure."""
         self.error = error
         refusal = error.status in (400, 403, 404, 413) or isinstance(error, (OverLimit, Unauthenticated))
-        self.outcome = "blocked" if refusal else "failed"
+        # What a provider refuses may have the status of a block: it isn't the guard's.
+        theirs = isinstance(error, UpstreamError) or error.code.startswith("upstream_")
+        self.outcome = "blocked" if refusal and not theirs else "failed"
 
     def aborted(self) -> None:
         """The client went away."""

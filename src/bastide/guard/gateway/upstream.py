@@ -22,7 +22,9 @@ from bastide.guard.settings import Provider
 
 NOT_TAKEN = frozenset({429, 503})
 FAILED = frozenset({500, 502, 504, 529})
-_CHUNK = 65_536
+_PLAIN = frozenset({"content-type", "anthropic-version"})
+_SHORT = 8
+"""Characters; a shorter value occurs by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Attempt:
     body: bytes
     headers: Mapping[str, str]
     """Complete, the credential included. Never logged."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What in the headers must not be told to anybody."""
+        return tuple(v.removeprefix("Bearer ") for k, v in self.headers.items() if k not in _PLAIN and len(v) >= _SHORT)
 
 
 class Answer:

@@ -30,18 +30,23 @@ Wrong = type[Malformed] | type[UpstreamError]
 
 
 def decode(data: bytes | str, wrong: Wrong = Malformed, what: str = "the body") -> Any:
-    """The document. Raises `wrong` when it isn't JSON in UTF-8, `TooLarge` when it is nested too deeply."""
+    """The document. Raises `wrong` when it isn't JSON in UTF-8; when it is nested too deeply, `TooLarge` or the provider's `wrong`."""
     try:
         value = _decoder.decode(data)
     except RecursionError:
-        raise TooLarge(f"{what} is nested more than {MAX_DEPTH} levels deep") from None
+        raise _too_deep(wrong, what) from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise wrong(f"{what} is not JSON: {short(str(error), 120)}") from None
-    _check_depth(data, value, what)
+    _check_depth(data, value, wrong, what)
     return value
 
 
-def _check_depth(data: bytes | str, value: Any, what: str) -> None:
+def _too_deep(wrong: Wrong, what: str) -> GuardError:
+    # Only a caller can be told that what they sent is too large.
+    return (TooLarge if wrong is Malformed else wrong)(f"{what} is nested more than {MAX_DEPTH} levels deep")
+
+
+def _check_depth(data: bytes | str, value: Any, wrong: Wrong, what: str) -> None:
     opening = data.count(b"{") + data.count(b"[") if isinstance(data, bytes) else data.count("{") + data.count("[")
     if opening <= MAX_DEPTH:
         return
@@ -57,7 +62,7 @@ def _check_depth(data: bytes | str, value: Any, what: str) -> None:
         if not below:
             return
         level = below
-    raise TooLarge(f"{what} is nested more than {MAX_DEPTH} levels deep")
+    raise _too_deep(wrong, what)
 
 
 def encode(document: Any) -> bytes:
