@@ -31,13 +31,14 @@ _COMMANDS = "bastide.cli.commands"
 )
 @click.version_option(__version__, prog_name="bastide", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Threat models of AI systems as code: attack paths, controls and open questions from one plan, offline.
+    """Threat models of AI systems as code, and a guard that enforces them at run time; from one plan, offline.
 
     \b
     Start with:
       bastide init                          a first plan from a few questions
       bastide assess bastide.yaml           its threats, on the terminal
       bastide assess bastide.yaml -o report.html
+      bastide guard demo                    an attack, without and with the guard
 
     Exit codes: 0 fine; 1 findings at or over the threshold; 2 the input or the call is wrong; 3 something is unknown that had to be
     known.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace as dc_replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bastide.guard.engine import Engine
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
-from bastide.guard.interface import DIRECTIONS, Limits
+from bastide.guard.interface import DIRECTIONS, Detector, Limits
 from bastide.guard.limits.local import LocalLimits
 from bastide.guard.policy.compile import compile_plan
 from bastide.guard.policy.decide import CompiledPolicy
@@ -47,12 +48,22 @@ def make_engine(
     compiled = compile_plan(plan, load_vocabulary(packs), settings)
     secrets = credentials or Credentials()
     content = settings.content
-    detector = None
+    detector: Detector | None = None
     if content.classifier != "off":
         from bastide.guard.detect.cascade import Cascade
 
         detector = Cascade(content.classifier)
     canaries = [secrets.get(c) for c in content.canaries]
+    scanner = _scanner(content, detector, canaries, settings)
+    inner = (
+        scanner
+        if content.personal == "off"
+        else _scanner(dc_replace(content, personal="off"), detector, canaries, settings)
+    )
+    return Engine(plan, settings, compiled.meanings, CompiledPolicy(compiled), scanner, inner)
+
+
+def _scanner(content: Content, detector: Detector | None, canaries: list[str], settings: Settings) -> ContentScanner:
     try:
         scanner = ContentScanner(content, detector, canaries=canaries)
     except ValueError as problem:
@@ -60,7 +71,7 @@ def make_engine(
     for direction in DIRECTIONS:
         # What is loaded on first use is loaded now: what is wrong with it must show at the start, and no request waits.
         scanner.scan("ready?", direction)
-    return Engine(plan, settings, compiled.meanings, CompiledPolicy(compiled), scanner)
+    return scanner
 
 
 def maker(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) -> Callable[[], Engine]:

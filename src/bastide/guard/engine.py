@@ -29,6 +29,9 @@ class Engine:
     meanings: Mapping[str, Meaning]
     policy: Policy
     scanner: Scanner
+    """For texts that may leave the system."""
+    inner_scanner: Scanner
+    """For texts that stay inside: personal data may stay in them."""
 
     @property
     def version(self) -> str:

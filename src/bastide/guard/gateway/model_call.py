@@ -89,7 +89,7 @@ class ModelCall:
         self._watch(self._runtime.signals.prompted(caller, _asked(request)))
         marks = {id(turn): mark(turn) for turn in request.turns}
         conversation = self._runtime.conversations.of(engine, caller, name, request, marks)
-        trace.took(conversation.read(request, marks))
+        trace.took(conversation.read(request, marks, outside=engine.meaning(route.component).outbound))
         trace.label = label = conversation.session.label
         for role, class_, text in _new(request, engine):
             trace.said(role, class_, text)

@@ -9,9 +9,10 @@ from typing import Any
 
 from bastide.errors import GuardError, OverLimit, Unauthenticated, UpstreamError
 from bastide.guard.approvals.book import Approval
-from bastide.guard.conversation import CallDecision, Intake, Sighting
+from bastide.guard.conversation import CallDecision
 from bastide.guard.events import Path, Request, Usage
 from bastide.guard.model import CLASSES, Caller, Label, Ruling, Verdict
+from bastide.guard.reading import Intake, Sighting
 
 Entry = dict[str, Any]
 NOBODY = Caller(agent="")

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what comes into a conversation: scans texts, keeps retrievals inside the caller's tenant, refuses what can't be understood."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from bastide.errors import Denied
+from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolResult, Turn
+from bastide.guard.flow.session import Endorsement
+from bastide.guard.flow.tools import changed, digests, shadowing
+from bastide.guard.interface import Direction
+from bastide.guard.model import Action, Detection, Meaning, Outcome, Verdict
+from bastide.guard.policy.retrieval import needs_check, recheck
+
+if TYPE_CHECKING:
+    from bastide.guard.conversation import Conversation
+
+REMOVED = "[removed by the guard: {}]"
+"""What stands in the place of a text from outside that was found to be an attack."""
+# What the model said comes back in the history with redactions undone: scanned like a prompt, its personal data are taken out again.
+DIRECTIONS_OF: dict[Role, Direction] = {
+    Role.SYSTEM: "system", Role.DEVELOPER: "system", Role.USER: "user", Role.ASSISTANT: "system", Role.TOOL: "tool",
+}  # fmt: skip
+
+
+class Sighting(Struct, frozen=True):
+    """A text with something in it: for the log."""
+
+    direction: Direction
+    source: str
+    """Plan component it came from, or the role."""
+    verdict: Verdict
+    class_: int
+    """Class of the data that the text may hold."""
+
+
+class Intake(Struct, frozen=True):
+    """What reading a request came to."""
+
+    edits: dict[Path, Any]
+    """Texts to replace before the request goes on."""
+    sightings: tuple[Sighting, ...] = ()
+    unscanned: tuple[str, ...] = ()
+    """Types of content that could not be scanned and was let through."""
+    endorsements: tuple[Endorsement, ...] = ()
+    dropped: int = 0
+    """Items of retrievals that were another tenant's or over the user's clearance."""
+
+
+class Reading:
+    """One pass over what comes in: scans texts, checks retrievals, collects what has to be edited and logged."""
+
+    def __init__(self, conversation: Conversation, component: str = "", *, outside: bool = True) -> None:
+        """component: the MCP server that it comes from; outside: whether it may leave the system, so that personal data are looked for."""
+        self._of = conversation
+        self._component = component
+        self._scanner = conversation.engine.scanner if outside else conversation.engine.inner_scanner
+        self._engine = conversation.engine
+        self.edits: dict[Path, Any] = {}
+        self.sightings: list[Sighting] = []
+        self.unscanned: list[str] = []
+        self.dropped = 0
+
+    def tools(self, request: Request) -> None:
+        """Definitions of tools: changed under way, posing as others, or with orders to the model in them."""
+        of = self._of
+        if not request.tools:
+            return
+        fresh, posing = _tool_facts(_TOOLS.encode([(t.name, t.description, t.schema, t.server) for t in request.tools]))
+        found = (
+            *(changed(of.known_tools, request.tools) if of.known_tools and fresh != of.known_tools else ()),
+            *posing,
+        )
+        if found:
+            self.sightings.append(Sighting("system", "tools", Verdict(Outcome.BLOCK, 1.0, found), 0))
+            raise Denied(found[0].why, code="tool_definition", details={"detector": found[0].detector})
+        if fresh != of.known_tools:
+            for tool in request.tools:
+                self._scan(Text(tool.description), "tool", f"tool `{tool.name[:60]}`", 0, refuse=True)
+            of.known_tools.update(fresh)
+            of.session.observe_tools(request.tools)
+
+    def turn(self, turn: Turn) -> Turn:
+        """The turn as it goes on."""
+        parts: list[Part] = []
+        before = len(self.edits)
+        for part in turn.parts:
+            if type(part) is Text:
+                parts.append(self._said(turn.role, part))
+            elif type(part) is ToolResult:
+                parts.append(self._result(part))
+            else:
+                if type(part) is Opaque:
+                    self.opaque(part, turn.role.value)
+                parts.append(part)
+        # The very same turn where nothing was edited: then its digest is known.
+        same = len(self.edits) == before and all(a is b for a, b in zip(parts, turn.parts, strict=True))
+        return turn if same else Turn(turn.role, tuple(parts))
+
+    def opaque(self, part: Opaque, where: str) -> None:
+        """What can't be scanned: refused, or let through and logged as unscanned when the settings say so and its type is known."""
+        if not part.known:
+            raise Denied(
+                f"`{part.type[:80]}` in the {where} isn't understood by this guard, so it isn't passed on",
+                code="not_understood",
+            )
+        if self._engine.settings.content.unscanned == "deny":
+            raise Denied(
+                f"`{part.type[:80]}` in the {where} can't be scanned; `content: {{unscanned: allow}}` lets it through unscanned",
+                code="unscanned",
+            )
+        self.unscanned.append(part.type)
+
+    def _said(self, role: Role, part: Text) -> Text:
+        label = self._engine.origins.get(role)
+        direction = DIRECTIONS_OF[role]
+        return self._scan(
+            part, direction, role.value, label.confidentiality if label else 0, refuse=role is not Role.TOOL
+        )
+
+    def _result(self, result: ToolResult) -> ToolResult:
+        meaning = self._engine.meaning(result.name, self._component)
+        direction: Direction = "retrieved" if meaning.action is Action.RETRIEVE else "tool"
+        content: list[Text | Opaque] = []
+        for part in result.content:
+            if isinstance(part, Opaque):
+                self.opaque(part, f"result of `{result.name[:60]}`")
+                content.append(part)
+            else:
+                checked = self._checked(part, meaning)
+                content.append(
+                    self._scan(checked, direction, meaning.component, meaning.result.confidentiality, refuse=False)
+                )
+        structured = result.structured
+        if structured is not None and needs_check(meaning):
+            kept = recheck(structured, self._of.caller, meaning)
+            self.dropped += kept.dropped
+            structured = kept.result
+        return ToolResult(result.call_id, tuple(content), result.name, result.is_error, structured, result.path)
+
+    def _checked(self, part: Text, meaning: Meaning) -> Text:
+        if not needs_check(meaning):
+            return part
+        kept = recheck(part.text, self._of.caller, meaning)
+        self.dropped += kept.dropped
+        return part if kept.result == part.text else self._edited(part, str(kept.result))
+
+    def _scan(self, part: Text, direction: Direction, source: str, class_: int, *, refuse: bool) -> Text:
+        """The text as it goes on. An attack in what a person or program says refuses the request; one in what was fetched is cut out,
+        since the conversation would otherwise be stuck with it for ever."""
+        verdict = self._scanner.scan(part.text, direction, self._of.vault)
+        if verdict.detections or not verdict.scanned:
+            self.sightings.append(Sighting(direction, source, verdict, class_))
+        if not verdict.scanned:
+            raise Denied(f"a text from {source} could not be scanned: {verdict.reason}", code="unscanned")
+        if verdict.outcome is Outcome.BLOCK:
+            if refuse:
+                raise Denied(
+                    f"the {source} text was refused: {verdict.reason}",
+                    code="content_blocked",
+                    details=_names(verdict.detections),
+                )
+            return self._edited(part, REMOVED.format(verdict.reason))
+        if verdict.outcome is Outcome.REDACT and verdict.text is not None:
+            return self._edited(part, verdict.text)
+        return part
+
+    def _edited(self, part: Text, text: str) -> Text:
+        if part.path:
+            self.edits[part.path] = text
+        return Text(text, part.path)
+
+
+_TOOLS = msgspec.json.Encoder()
+
+
+@lru_cache(512)
+def _tool_facts(encoded: bytes) -> tuple[dict[tuple[str, str], str], tuple[Detection, ...]]:
+    """Digests of tool definitions and what is wrong with them among each other; agents send the same ones with each request."""
+    tools = [Tool(*fields) for fields in msgspec.json.decode(encoded)]
+    return digests(tools), shadowing(tools)
+
+
+def _names(detections: tuple[Detection, ...]) -> dict[str, Any]:
+    return {"detectors": sorted({d.detector for d in detections})}
