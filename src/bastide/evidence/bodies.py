@@ -72,8 +72,7 @@ class Bodies:
                 self._append(who, day, msgspec.json.encode(record) + b"\n")
             except OSError as problem:
                 raise LedgerError(f"{self._folder}: a body can't be written: {problem.strerror}") from None
-        commitment = hmac.new(salt, body, hashlib.sha256).hexdigest()
-        return {"id": id, "subject": who, "day": day, "kept": kept, "commitment": commitment}
+        return {"id": id, "subject": who, "day": day, "kept": kept, "commitment": _commitment(salt, body)}
 
     def flush(self) -> None:
         """Carries what was written to the disk. Raises `OSError`."""
@@ -222,21 +221,40 @@ def day_ended(day: str) -> int:
 
 
 def read(folder: Path, reference: Mapping[str, Any]) -> str | None:
-    """The text that a reference in the chain speaks of; None when it isn't there, or was erased. Raises `LedgerError` when it was changed."""
-    who, day, id = (str(reference.get(k, "")) for k in ("subject", "day", "id"))
+    """The text that a reference in the chain speaks of; None when it isn't there, or was erased.
+
+    Raises `LedgerError` when it isn't what was written.
+    """
+    who, day = place(reference)
+    for record in _records(folder / FOLDER / day / f"{who}.jsonl"):
+        if record.get("id") == reference.get("id"):
+            opened = _opened(folder, who, record)
+            if opened is not None and _commitment(*opened) != reference.get("commitment"):
+                raise LedgerError("the body of this entry was changed")
+            return opened[1].decode("utf-8", "replace") if opened else None
+    return None
+
+
+def commitments(folder: Path, who: str, day: str) -> dict[str, str]:
+    """Of each body of a subject and a day that is there: its id and what the chain has to say of it; '' when it can't be opened."""
+    found: dict[str, str] = {}
+    for record in _records(folder / FOLDER / day / f"{who}.jsonl"):
+        try:
+            opened = _opened(folder, who, record)
+        except LedgerError:
+            found[str(record.get("id"))] = ""
+        else:
+            if opened is not None:
+                found[str(record.get("id"))] = _commitment(*opened)
+    return found
+
+
+def place(reference: Mapping[str, Any]) -> tuple[str, str]:
+    """Subject and day of a reference. Raises `LedgerError` when it isn't what one looks like."""
+    who, day = str(reference.get("subject", "")), str(reference.get("day", ""))
     if not (_ID.match(who) and day_ended(day)):
         raise LedgerError("a reference to a body isn't what one looks like")
-    for record in _records(folder / FOLDER / day / f"{who}.jsonl"):
-        if record.get("id") == id:
-            opened = _opened(folder, who, id, record)
-            if opened is None:
-                return None
-            salt, body = opened
-            said = hmac.new(salt, body, hashlib.sha256).hexdigest()
-            if said != reference.get("commitment"):
-                raise LedgerError(f"the body {id} was changed")
-            return body.decode("utf-8", "replace")
-    return None
+    return who, day
 
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -251,8 +269,9 @@ def _records(path: Path) -> Iterator[Mapping[str, Any]]:
         return
 
 
-def _opened(folder: Path, who: str, id: str, record: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
-    """Salt and text; None when the key is gone."""
+def _opened(folder: Path, who: str, record: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
+    """Salt and text; None when the key is gone. Raises `LedgerError`."""
+    id = str(record.get("id", ""))
     try:
         if "box" not in record:
             return base64.b64decode(str(record.get("salt")), validate=True), str(record.get("text")).encode(
@@ -272,6 +291,10 @@ def _opened(folder: Path, who: str, id: str, record: Mapping[str, Any]) -> tuple
         return plain[:32], plain[32:]
     except ValueError:
         raise LedgerError(f"the body {id} isn't what one looks like") from None
+
+
+def _commitment(salt: bytes, body: bytes) -> str:
+    return hmac.new(salt, body, hashlib.sha256).hexdigest()
 
 
 def _text(data: bytes) -> str:

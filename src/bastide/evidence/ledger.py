@@ -122,17 +122,16 @@ class Ledger:
 
         Returns how many entries went. The segment that is written on stays. Raises `LedgerError`.
         """
-        with self._lock:
-            gone = retain.plan(self.folder, self._segment, before)
-            if gone is None:
-                return 0
-            self.append({"kind": "retention", "last": gone.seq, "head": gone.hash, "before": before}, "disk")
-            stub = self._signer.sign("stub", self._id, gone.seq, gone.hash, self._options.clock())
-            try:
-                write_statement(self.folder / files.STUB, stub)
-                return retain.delete(self.folder, gone.seq)
-            except OSError as problem:
-                raise LedgerError(f"{self.folder}: can't be pruned: {problem.strerror}") from None
+        gone = retain.plan(self.folder, self._segment, before)
+        if gone is None:
+            return 0
+        self.append({"kind": "retention", "last": gone.seq, "head": gone.hash, "before": before}, "disk")
+        stub = self._signer.sign("stub", self._id, gone.seq, gone.hash, self._options.clock())
+        try:
+            write_statement(self.folder / files.STUB, stub)
+            return retain.delete(self.folder, gone.seq)
+        except OSError as problem:
+            raise LedgerError(f"{self.folder}: can't be pruned: {problem.strerror}") from None
 
     def when_syncing(self, flush: Callable[[], None]) -> None:
         """Has something else flushed too, before the entries that speak of it."""
@@ -187,9 +186,9 @@ class Ledger:
             entries.append(end.torn)
         self.append_all(entries)
 
-    def _extend(self, bodies: list[bytes]) -> None:
+    def _extend(self, bodies: list[bytes], *, may_note: bool = True) -> None:
         now, mono = self._options.clock(), self._options.monotonic()
-        if now < self._time:
+        if now < self._time and may_note:
             # The order is that of `seq`, so a clock that was set back changes nothing; but a reader should know.
             bodies = [encode({"kind": "clock", "before": self._time, "after": now}), *bodies]
         seq, prev, lines = self._seq, self._prev, []
@@ -198,7 +197,7 @@ class Ledger:
             line, prev = seal(seq, now, mono, prev, body)
             lines.append(line)
         self._put(lines[0] if len(lines) == 1 else b"".join(lines))
-        self._seq, self._prev, self._time = seq, prev, now
+        self._seq, self._prev, self._time = seq, prev, now if may_note else max(now, self._time)
         self._since += len(bodies)
         self._syncer.written(seq)
 
@@ -237,7 +236,8 @@ class Ledger:
 
     def _sign(self) -> Signed:
         signed = self._signer.sign("checkpoint", self._id, self._seq, self._prev, self._options.clock())
-        self._extend([encode({"kind": "checkpoint", **signed.document()})])
+        # It speaks of the entry right before it, so nothing may come between.
+        self._extend([encode({"kind": "checkpoint", **signed.document()})], may_note=False)
         self._since = 0
         self._newest = signed
         return signed

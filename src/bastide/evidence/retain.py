@@ -12,6 +12,9 @@ from bastide.evidence import files
 from bastide.evidence.line import LONGEST, Line, unseal
 from bastide.evidence.signing import read_statement
 
+_USUAL = 65_536
+"""Bytes in which the last line usually is."""
+
 
 def plan(folder: Path, current: int, before: int) -> Line | None:
     """The last entry that may go: of the last segment, in order, that ended before a time and isn't the current one. None: nothing may go.
@@ -55,8 +58,12 @@ def _last_line(path: Path) -> Line:
     try:
         with os.fdopen(files.open_for_reading(path), "rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - LONGEST))
-            tail = stream.read(LONGEST)
+            tail = b""
+            for some in (_USUAL, LONGEST + 1):
+                stream.seek(max(0, size - some))
+                tail = stream.read(some)
+                if tail.rfind(b"\n", 0, -1) >= 0:
+                    break
         return unseal(tail[tail.rfind(b"\n", 0, -1) + 1 :])
     except (OSError, ValueError) as problem:
         raise LedgerError(f"{path}: {problem}") from None

@@ -210,22 +210,28 @@ class _Check:
 
     def _bodies(self) -> None:
         report = self._report
+        known: dict[tuple[str, str], dict[str, str]] = {}
         for file, number, seq, reference in self._references:
             try:
-                found = bodies.read(self._folder, reference)
+                where = bodies.place(reference)
             except LedgerError as problem:
                 self._problem(file, number, seq, str(problem))
                 continue
-            if found is not None:
-                report.bodies += 1
-            elif self._erased.get(str(reference.get("subject")), 0) > seq or self._is_retired(reference, seq):
+            if where not in known:
+                known[where] = bodies.commitments(self._folder, *where)
+            found = known[where].get(str(reference.get("id")))
+            if found is None and (self._erased.get(where[0], 0) > seq or self._is_retired(where[1], seq)):
                 report.erased += 1
-            else:
+            elif found is None:
                 self._problem(file, number, seq, "the body of this entry is missing, and no erasure says why")
+            elif found != reference.get("commitment"):
+                self._problem(file, number, seq, "the body of this entry was changed")
+            else:
+                report.bodies += 1
 
-    def _is_retired(self, reference: dict[str, Any], seq: int) -> bool:
+    def _is_retired(self, day: str, seq: int) -> bool:
         by, before = self._retired
-        return by > seq and bodies.day_ended(str(reference.get("day"))) <= before
+        return by > seq and bodies.day_ended(day) <= before
 
 
 def _anchor(path: Path) -> Signed:
