@@ -296,6 +296,18 @@ def test_clock_that_goes_back(folder: Path) -> None:
     assert (report.state, report.clock_jumps) == ("whole", 1)
 
 
+def test_signature_by_age(folder: Path) -> None:
+    """Entries don't wait for their signature until there are many of them."""
+    now = [0]
+    with Ledger(folder, Options(monotonic=lambda: now[0])) as ledger:
+        ledger.append({"n": 1})
+        assert not ledger.sign_older(60)
+        now[0] = 61 * 10**9
+        assert ledger.sign_older(60)
+        assert not ledger.sign_older(60)
+        assert verify(folder).uncovered == 1
+
+
 class TestRetention:
     def write(self, folder: Path, days: int = 4) -> None:
         now = [100 * DAY]

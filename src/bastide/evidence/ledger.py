@@ -117,6 +117,15 @@ class Ledger:
             self._syncer.written(self._seq)
         return signed
 
+    def sign_older(self, seconds: float) -> bool:
+        """Signs the head when entries have waited for a signature longer than that; whether it did. Raises `LedgerError`."""
+        with self._lock:
+            waited = self._options.monotonic() - self._unsigned_from
+            if self._closed or not self._since or waited < seconds * 1e9:
+                return False
+            self.checkpoint()
+            return True
+
     def prune(self, before: int) -> int:
         """Deletes segments that were complete before a time (nanoseconds since 1970), leaving a signed stub.
 
@@ -156,8 +165,10 @@ class Ledger:
         pem = self._options.signing_key
         self._signer = Signer.of(pem) if pem else Signer.in_folder(self.folder)
         self._signer.publish(self.folder)
+        retain.finish(self.folder)
         self._seq, self._prev, self._time, self._since = end.seq, end.hash, end.time, end.since
         self._began = end.time or self._options.clock()
+        self._unsigned_from = self._options.monotonic()
         self._id = end.ledger or random_id()
         self._segment, self._size = end.segment if end.size else end.seq + 1, end.size
         self._handle = files.open_for_appending(files.segment(self.folder, self._segment))
@@ -166,7 +177,6 @@ class Ledger:
         self._others: list[Callable[[], None]] = []
         self._newest: Signed | None = None
         files.sync_folder(self.folder)
-        retain.finish(self.folder)
         self._syncer = Syncer(self._flush, self._options.sync_interval)
         try:
             self._open_entries(end)
@@ -198,6 +208,8 @@ class Ledger:
             lines.append(line)
         self._put(lines[0] if len(lines) == 1 else b"".join(lines))
         self._seq, self._prev, self._time = seq, prev, now if may_note else max(now, self._time)
+        if not self._since:
+            self._unsigned_from = mono
         self._since += len(bodies)
         self._syncer.written(seq)
 

@@ -25,6 +25,8 @@ Entry = Mapping[str, Any]
 _DAY = 86_400.0
 _LOOK, _PRUNE = 1.0, 3600.0
 """Seconds between two looks for erasures that were asked for, and for what is too old."""
+_SIGN = 60.0
+"""Seconds that an entry waits for a signature at most, also when few come."""
 
 
 class Observer(Protocol):
@@ -126,6 +128,7 @@ class LedgerRecorder:
             # A full disk: tried again.
             with contextlib.suppress(LedgerError):
                 self._end_erasures()
+                self._ledger.sign_older(_SIGN)
                 if self._retention_days and time.monotonic() >= next_prune:
                     next_prune = time.monotonic() + _PRUNE
                     self.prune(self._retention_days)
