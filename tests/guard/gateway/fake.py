@@ -20,6 +20,10 @@ class FakeProvider:
         self.scripts = scripts
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.url = ""
+        self.hung_up = 0
+        """Answers in the middle of which the other side went away."""
+        self.written = 0
+        """Bytes of answers."""
 
     @property
     def documents(self) -> list[Any]:
@@ -27,6 +31,7 @@ class FakeProvider:
         return [json.loads(body) for _, _, body in self.requests]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering = False
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -34,17 +39,22 @@ class FakeProvider:
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
                 self.requests.append((head[0], headers, body))
+                answering = True
                 for step in script:
                     if step is None:
                         writer.transport.abort()
                         return
+                    if reader.at_eof():
+                        raise ConnectionResetError
                     if isinstance(step, float):
                         await asyncio.sleep(step)
                     else:
                         writer.write(step)
                         await writer.drain()
+                        self.written += len(step)
+                answering = False
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+            self.hung_up += answering
         finally:
             writer.close()
 

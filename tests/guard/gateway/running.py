@@ -17,8 +17,8 @@ from bastide.catalog.load import load_vocabulary
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.build import make_engine
 from bastide.guard.engine import Engine
-from bastide.guard.gateway.app import Gateway
 from bastide.guard.gateway.runtime import Parts, Runtime
+from bastide.guard.gateway.serve import configuration
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
 from bastide.guard.interface import Limits
@@ -151,10 +151,7 @@ def running(
                 FakeMetrics(), Credentials(),
             )  # fmt: skip
             runtime = Runtime(made, parts, again)
-            config = uvicorn.Config(
-                Gateway(runtime), host="127.0.0.1", port=0, access_log=False, log_config=None, ws="none", lifespan="on"
-            )
-            server = uvicorn.Server(config)
+            server = uvicorn.Server(configuration(runtime, "127.0.0.1", 0))
             stop.append(server)
             task = asyncio.create_task(server.serve())
             while not server.started and not task.done():

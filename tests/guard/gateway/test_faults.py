@@ -116,7 +116,6 @@ def test_a_bomb_of_compressed_zeros_is_stopped_at_the_bound() -> None:
         pytest.param([chunk(b"data: \xff\xfe\n\n"), chunk(b"")], "upstream_failed", id="an event that is no UTF-8"),
         pytest.param([event({"error": {"message": "key sk-1234 is bad", "code": "bad"}}), chunk(b"")], "upstream_failed",
                      id="reports an error"),
-        pytest.param([0.2, b"zz\r\nno chunk\r\n"], "upstream_broken", id="a chunk without a length"),
     ],
 )  # fmt: skip
 def test_a_stream_that_breaks_ends_with_an_error(end: list[Step], code: str) -> None:

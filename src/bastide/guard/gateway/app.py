@@ -84,6 +84,8 @@ class Gateway:
         status, headers, document = (codec.error if codec else openai_common.error)(error, exchange.id)
         if challenge := error.details.get("www_authenticate"):
             headers["www-authenticate"] = str(challenge)
+        if exchange.rest or error.code == "request_timeout":
+            headers["connection"] = "close"
         await respond(exchange.send, status, encode(document), [(k.encode(), v.encode()) for k, v in headers.items()])
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -13,6 +13,13 @@ from bastide.guard.gateway import asgi
 from bastide.guard.gateway.runtime import Runtime
 from bastide.guard.model import Caller
 
+_EMPTIED = 65_536
+"""Bytes of an unread body that are read and dropped, so that the connection can be used again."""
+
+
+PATIENCE = 0.05
+"""Seconds after which it is watched whether the client is still there."""
+
 
 class Exchange:
     """What came, where the answer goes, and the id under which the log has it."""
@@ -25,6 +32,7 @@ class Exchange:
         self.started = False
         """Whether the answer has begun: from then on an error can only end it."""
         self._ended = False
+        self._read = False
         self._send = send
 
     @cached_property
@@ -46,7 +54,16 @@ class Exchange:
         """The whole body, within the bounds. Raises `TooLarge`, `Malformed`, `Disconnected`."""
         bounds = self.runtime.engine.settings.bounds
         declared = asgi.declared_length(self.headers)
-        return await asgi.read_body(self.receive, bounds.body, bounds.read_timeout, declared)
+        body = await asgi.read_body(self.receive, bounds.body, bounds.read_timeout, declared)
+        self._read = True
+        return body
+
+    @property
+    def rest(self) -> bool:
+        """Whether so much of the request may still be to come that the connection is better closed than emptied."""
+        found = dict(self.scope["headers"])
+        length = found.get(b"content-length", b"0")
+        return not self._read and (b"transfer-encoding" in found or not length.isdigit() or int(length[:16]) > _EMPTIED)
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """ASGI's send; every answer names the request."""
@@ -74,7 +91,14 @@ class Exchange:
                 gone = True
                 here.cancel()
 
-        watcher = asyncio.create_task(watch())
+        watcher: asyncio.Task[None] | None = None
+
+        def start() -> None:
+            nonlocal watcher
+            watcher = asyncio.create_task(watch())
+
+        # Most answers are there before a client could lose its patience; a task for each would cost more than it saves.
+        timer = asyncio.get_running_loop().call_later(PATIENCE, start)
         try:
             yield
         except asyncio.CancelledError:
@@ -82,4 +106,6 @@ class Exchange:
                 raise
             raise asgi.Disconnected from None
         finally:
-            watcher.cancel()
+            timer.cancel()
+            if watcher is not None:
+                watcher.cancel()

@@ -15,6 +15,7 @@ import uvicorn
 
 from bastide.errors import BastideError
 from bastide.guard.gateway.app import Gateway
+from bastide.guard.gateway.connection import bounded
 from bastide.guard.gateway.runtime import Runtime
 
 _log = logging.getLogger("bastide.guard")
@@ -29,11 +30,25 @@ def serve(runtime: Runtime, *, drain: float = 30.0, watch: bool = True, socket: 
     and the old policy stays.
     """
     settings = runtime.engine.settings
-    config = uvicorn.Config(
+    config = configuration(runtime, settings.host, settings.port, socket, drain)
+    # What is there now stays: the collector needn't look at it again, and what a request makes is mostly gone when it ends.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(uvicorn.Server(config), runtime, watch))
+
+
+def configuration(
+    runtime: Runtime, host: str, port: int, socket: int | None = None, drain: float = 30.0
+) -> uvicorn.Config:
+    """How uvicorn serves the gateway."""
+    return uvicorn.Config(
         Gateway(runtime),
-        host=settings.host,
-        port=settings.port,
+        host=host,
+        port=port,
         fd=socket,
+        http=bounded(lambda: runtime.engine.settings.bounds.read_timeout),
         access_log=False,
         log_config=None,
         server_header=False,
@@ -44,14 +59,7 @@ def serve(runtime: Runtime, *, drain: float = 30.0, watch: bool = True, socket: 
         lifespan="on",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(drain),
-        h11_max_incomplete_event_size=65_536,
     )
-    # What is there now stays: the collector needn't look at it again, and what a request makes is mostly gone when it ends.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(uvicorn.Server(config), runtime, watch))
 
 
 async def _run(server: uvicorn.Server, runtime: Runtime, watch: bool) -> None:
