@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from bastide.errors import Denied
 from bastide.guard.build import engine_of
 from bastide.guard.conversation import CallDecision, Conversation
 from bastide.guard.engine import Engine
-from bastide.guard.events import Role, Text, ToolCall, ToolResult
+from bastide.guard.events import Request, Role, Text, Tool, ToolCall, ToolResult
 from bastide.guard.model import CLASSES, Caller, Effect, Label, Verdict
+from bastide.guard.reading import Reading
 
 Ask = Callable[[CallDecision], bool]
 """Puts a call that needs a person to that person; True when they agree to exactly this call."""
@@ -90,16 +91,30 @@ class Session:
         """What the model said, for what follows; `answer` checks what goes out to people."""
         return self.conversation.say(Role.ASSISTANT, text)
 
-    def call(self, name: str, arguments: Mapping[str, Any], id: str = "") -> CallDecision:
+    def tools(self, tools: Sequence[Tool]) -> None:
+        """The tools as the model is told of them. Raises `Denied` when one changed under way, poses as another or gives orders."""
+        Reading(self.conversation).tools(Request("library", "", (), tuple(tools)))
+
+    def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None,
+        id: str = "",
+        *,
+        component: str = "",
+        ask: Ask | None = None,
+    ) -> CallDecision:
         """The decision about a call, before it is made. Run it with `decision.call.arguments`, in which a tenant filter may stand.
 
-        Raises `OverLimit` when the session goes in circles.
+        arguments: None when they are no JSON object, which is never allowed; component: the MCP server it goes to; ask: in place of
+        the guard's own. Raises `OverLimit` when the session goes in circles.
         """
         self._count += 1
-        call = ToolCall(id or f"call-{self._count}", name, dict(arguments))
-        decision = self.conversation.decide(call)
-        if decision.ruling.effect is Effect.APPROVE and self._ask is not None and self._ask(decision):
-            decision = self.conversation.decide(call, approved=True)
+        ask = ask or self._ask
+        call = ToolCall(id or f"call-{self._count}", name, None if arguments is None else dict(arguments))
+        decision = self.conversation.decide(call, component=component)
+        if decision.ruling.effect is Effect.APPROVE and ask is not None and ask(decision):
+            decision = self.conversation.decide(call, component=component, approved=True)
         if decision.allowed:
             self.conversation.made(decision)
         if self._log is not None:
