@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from hashlib import sha256
@@ -133,6 +134,7 @@ def running(
     also: Sequence[FakeProvider] = (),
     build: Callable[[], Engine] | None = None,
     limits: Limits | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[Guard]:
     """Provider and guard on free ports, until the block ends. `build` makes the engine, at the start and at each reload."""
     ready = threading.Event()
@@ -147,7 +149,7 @@ def running(
             made = again()
             recorder = FakeRecorder()
             parts = Parts(
-                HeaderAuthenticator(made.settings), limits or LocalLimits(made.settings.budgets), ApprovalStore(), recorder,
+                HeaderAuthenticator(made.settings, clock=clock), limits or LocalLimits(made.settings.budgets), ApprovalStore(), recorder,
                 FakeMetrics(), Credentials(),
             )  # fmt: skip
             runtime = Runtime(made, parts, again)

@@ -20,8 +20,9 @@ from bastide.guard.conversations import Conversations
 from bastide.guard.engine import Engine
 from bastide.guard.gateway.tool_gate import EngineGate
 from bastide.guard.gateway.upstream import Upstreams
+from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
-from bastide.guard.interface import Authenticator, Limits
+from bastide.guard.interface import Limits
 from bastide.guard.limits.quarantine import Quarantine
 from bastide.guard.limits.signals import Signals
 from bastide.guard.mcp.book import Book
@@ -40,7 +41,7 @@ _log = logging.getLogger("bastide.guard")
 class Parts:
     """What the guard works with. All of it is made in `build`."""
 
-    authenticator: Authenticator
+    authenticator: HeaderAuthenticator
     limits: Limits
     approvals: ApprovalStore
     recorder: LedgerRecorder
@@ -128,9 +129,13 @@ class Runtime:
         """
         engine = await asyncio.to_thread(self._again)
         pins = load_all(engine.settings.mcp)
-        before, self.engine = self.engine.version, engine
+        authenticator = HeaderAuthenticator(engine.settings)
+        self.record([{"kind": "reload", "version": engine.version, "before": self.engine.version}])
+        self.engine = engine
         self.book.repin(pins)
-        self.recorder.write([{"kind": "reload", "version": engine.version, "before": before}])
+        # A key that was taken out must not open anything any more.
+        before, self.authenticator = self.authenticator, authenticator
+        await before.close()
         return engine.version
 
     def files(self) -> Iterable[Path]:
