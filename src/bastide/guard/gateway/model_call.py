@@ -85,7 +85,7 @@ class ModelCall:
         trace.asked_for(request)
         route = engine.route(request.model)
         trace.component = route.component
-        name = exchange.headers.get("x-bastide-conversation", "")
+        trace.conversation = name = exchange.headers.get("x-bastide-conversation", "")[:200]
         self._watch(self._runtime.signals.prompted(caller, _asked(request)))
         marks = {id(turn): mark(turn) for turn in request.turns}
         conversation = self._runtime.conversations.of(engine, caller, name, request, marks)

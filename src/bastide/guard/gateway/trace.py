@@ -33,6 +33,8 @@ class Trace:
         self.usage = Usage()
         self.cost = 0.0
         self.reply_id = ""
+        self.conversation = ""
+        """The client's own name for the conversation."""
         self.outcome = "allowed"
         """allowed, blocked (the guard refused), failed (something broke), aborted (the client went away)."""
         self.error: GuardError | None = None
@@ -166,6 +168,10 @@ class Trace:
             about["error"] = {"code": self.error.code, "status": self.error.status, "message": str(self.error)[:1000]}
         if self.unscanned:
             about["unscanned"] = sorted(set(self.unscanned))
+        if self.reply_id:
+            about["reply"] = self.reply_id
+        if self.conversation:
+            about["conversation"] = self.conversation
         if self.content:
             about["content"] = self.content
         return [*self.take(), self._entry("request", about)]

@@ -69,6 +69,13 @@ class Answer:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises `UpstreamError` when it is longer than `limit`, stops coming or breaks off."""
+        content = self._response.content
+        if content.is_eof() and content.exception() is None and not content.at_eof():
+            # All of it came with the headers, as short answers do.
+            whole = content.read_nowait(-1)
+            if len(whole) <= limit:
+                return whole
+            raise UpstreamError(f"the provider's answer has over {limit} bytes", code="upstream_too_large")
         parts, size = [], 0
         async for chunk in self.chunks():
             parts.append(chunk)
