@@ -21,6 +21,7 @@ _DRAWN = {
     Action.INVOKE_TOOL: "invoke",
     Action.LIST_TOOLS: "invoke",
 }
+_TRUSTED = frozenset({"system", "developer", "user", "assistant"})
 _NAMES, _LONG = 5, 100
 
 
@@ -175,7 +176,8 @@ def _asked(question: Question) -> str:
 
 
 def _from(question: Question) -> str:
-    sources = sorted(question.label.sources)
+    # What the program and the user said is never what lowers the level.
+    sources = sorted(question.label.sources - _TRUSTED) or sorted(question.label.sources)
     shown = ", ".join(f"`{s}`" for s in sources[:_NAMES]) + (
         f" and {len(sources) - _NAMES} more" if len(sources) > _NAMES else ""
     )
