@@ -65,11 +65,15 @@ class Transcript:
             self._keep(message, checked)
             return checked
 
+    def known(self, message: Heard) -> None:
+        """A message that the session has been told of by other means: it isn't observed again."""
+        with self.lock:
+            self._keep(message, message.text)
+
     def refused(self, call: ToolCall, reason: str) -> str:
         """The text that tells the model why a call was refused: the guard's own words, so no tool's result."""
         text = refusal(reason)
-        with self.lock:
-            self._keep(Heard(Role.TOOL, text, call.id, call.name), text)
+        self.known(Heard(Role.TOOL, text, call.id, call.name))
         return text
 
     def answer(self, text: str) -> str:
@@ -110,5 +114,6 @@ def _result(session: Session, message: Heard, component: str = "") -> str:
 
 
 def _key(message: Heard) -> bytes:
-    whole = "\0".join((message.role.value, message.call_id, message.name, message.text))
+    # Not the call: some frameworks don't tell it with the result, but do in the history.
+    whole = f"{message.role.value}\0{message.text}"
     return blake2b(whole.encode("utf-8", "replace"), digest_size=16).digest()
