@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from bastide.guard.calls import CallNames
 from bastide.guard.events import Opaque, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.evidence import Said
 from bastide.guard.flow.exfiltration import hosts_in
@@ -100,6 +101,7 @@ class Session:
         self._strange: list[Said] = []
         self._size = 0
         self._calls: dict[str, tuple[str, dict[str, Any] | None]] = {}
+        self._names = CallNames()
         self._turns: list[bytes] = []
         self._constants: dict[str, frozenset[str]] = {}
         self._seen = Seen()
@@ -166,6 +168,7 @@ class Session:
             self._overflow()
             return
         self._calls[call.id] = (call.name, call.arguments)
+        self._names.called(call.id, call.name)
         meaning = self.meaning(call.name)
         if meaning.memory == "write":
             held = self.memories.get(meaning.component)
@@ -174,7 +177,8 @@ class Session:
 
     def observe_result(self, result: ToolResult) -> tuple[Endorsement, ...]:
         """A tool's answer; returns an endorsement when the tool is a sanitiser that raised it."""
-        name, question = self._calls.get(result.call_id, (result.name, None))
+        _, question = self._calls.get(result.call_id, ("", None))
+        name = self._names.answered(result.call_id)
         meaning = self.meaning(result.name or name)
         texts = [p.text for p in result.content if isinstance(p, Text)]
         if result.structured is not None:
@@ -328,6 +332,9 @@ class Session:
         session.label = session.label.join(Label(integrity, confidentiality, frozenset(sources)))
         session._turns = list(whole.turns)
         session._calls = dict(whole.calls)
+        for id, (name, _) in whole.calls.items():
+            session._names.called(id, name)
+            session._names.answered(id)
         session._constants = {name: frozenset(values) for name, values in whole.tools.items()}
         session.overfull = session.overfull or whole.overfull
         return session

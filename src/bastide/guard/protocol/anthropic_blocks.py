@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bastide.errors import Malformed, UpstreamError
+from bastide.guard.calls import CallNames
 from bastide.guard.events import Opaque, Part, Path, Text, ToolCall, ToolResult
 from bastide.guard.protocol import wire
 
@@ -40,7 +41,7 @@ class Blocks:
 
     def __init__(self, wrong: wire.Wrong = Malformed) -> None:
         self._wrong = wrong
-        self._names: dict[str, str] = {}
+        self._names = CallNames()
 
     def content(self, value: Any, path: Path) -> Iterator[Part]:
         """A string or an array of blocks."""
@@ -67,7 +68,7 @@ class Blocks:
             id_ = self._string(block, "tool_use_id", path)
             yield Opaque(kind, False, path)
             texts = wire.leaves(block.get("content"), (*path, "content"))
-            yield ToolResult(id_, tuple(texts), self._names.get(id_, ""), path=path)
+            yield ToolResult(id_, tuple(texts), self._names.answered(id_), path=path)
         elif kind in ("document", "search_result"):
             # Somebody else may have written it, so it counts as what a tool of this name answered, not as the speaker's words.
             yield ToolResult("", tuple(self._plain(block, kind, path)), kind, path=path)
@@ -80,7 +81,7 @@ class Blocks:
 
     def _call(self, block: dict[str, Any], path: Path) -> ToolCall:
         id_, name = self._string(block, "id", path), self._string(block, "name", path)
-        self._names[id_] = name
+        self._names.called(id_, name)
         at = (*path, "input")
         arguments = wire.need_object(block.get("input"), at, self._wrong)
         return ToolCall(id_, name, arguments, wire.encode(arguments).decode(), at)
@@ -94,7 +95,7 @@ class Blocks:
         elif value is not None:
             for number, item in enumerate(wire.need_list(value, at, self._wrong)):
                 content += self._inner(item, (*at, number))
-        return ToolResult(id_, tuple(content), self._names.get(id_, ""), block.get("is_error") is True, path=path)
+        return ToolResult(id_, tuple(content), self._names.answered(id_), block.get("is_error") is True, path=path)
 
     def _inner(self, value: Any, path: Path) -> Iterator[Text | Opaque]:
         """A block inside of another one: text, media and documents only."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bastide.guard.calls import CallNames
 from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.protocol import wire
 from bastide.guard.protocol.openai_chat_reply import (
@@ -64,7 +65,7 @@ def request(document: Any) -> Request:
         raise wire.fail(("stream",), "true or false")
     opaque: list[Opaque] = list(wire.unknown_fields(body, _FIELDS, "field", ()))
     tools = tuple(_tools(body, opaque))
-    names: dict[str, str] = {}
+    names = CallNames()
     turns = [_turn(message, ("messages", number), names) for number, message in enumerate(messages)]
     if (prediction := body.get("prediction")) is not None:
         at: Path = ("prediction",)
@@ -83,7 +84,7 @@ def request(document: Any) -> Request:
     )
 
 
-def _turn(value: Any, path: Path, names: dict[str, str]) -> Turn:
+def _turn(value: Any, path: Path, names: CallNames) -> Turn:
     message = wire.need_object(value, path)
     role = _ROLES.get(wire.need_string(message.get("role"), (*path, "role")))
     if role is None:
@@ -118,16 +119,16 @@ def _part(value: Any, path: Path) -> Iterator[Text | Opaque]:
         yield from wire.unknown_fields(part, frozenset({"type", kind, "prompt_cache_breakpoint"}), "part", path)
 
 
-def _result(message: dict[str, Any], parts: tuple[Part, ...], path: Path, names: Mapping[str, str]) -> ToolResult:
+def _result(message: dict[str, Any], parts: tuple[Part, ...], path: Path, names: CallNames) -> ToolResult:
     content = tuple(part for part in parts if isinstance(part, Text | Opaque))
     if message["role"] == "function":
         name = wire.need_string(message.get("name"), (*path, "name"))
         return ToolResult("", content, name, path=path)
     call_id = wire.need_string(message.get("tool_call_id"), (*path, "tool_call_id"))
-    return ToolResult(call_id, content, names.get(call_id, ""), path=path)
+    return ToolResult(call_id, content, names.answered(call_id), path=path)
 
 
-def _more(message: dict[str, Any], path: Path, names: dict[str, str]) -> Iterator[Part]:
+def _more(message: dict[str, Any], path: Path, names: CallNames) -> Iterator[Part]:
     """What a message has beside its content."""
     for key in ("name", "refusal", "reasoning_content", "reasoning"):
         # A name stands in the prompt too: it can carry instructions as any text can.
@@ -137,7 +138,7 @@ def _more(message: dict[str, Any], path: Path, names: dict[str, str]) -> Iterato
         for number, item in enumerate(wire.need_list(calls, (*path, "tool_calls"))):
             call = tool_call(item, (*path, "tool_calls", number))
             if isinstance(call, ToolCall):
-                names[call.id] = call.name
+                names.called(call.id, call.name)
             yield call
             yield from unknown_in_call(item, (*path, "tool_calls", number))
     if (legacy := message.get("function_call")) is not None:

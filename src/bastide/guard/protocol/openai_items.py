@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bastide.errors import Malformed, UpstreamError
+from bastide.guard.calls import CallNames
 from bastide.guard.events import Opaque, Part, Path, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.protocol import wire
 
@@ -79,7 +80,7 @@ class Items:
         self._replying = (
             wrong is UpstreamError
         )  # results and tools in a reply mean that the provider ran something by itself
-        self._names: dict[str, str] = {}
+        self._names = CallNames()
         self.tools: list[Tool] = []
         self.opaque: list[Opaque] = []
 
@@ -109,7 +110,7 @@ class Items:
             yield from self.content(item.get("content"), (*path, "content"))
         elif is_call(item):
             call = self.call(item, path)
-            self._names[call.id] = call.name
+            self._names.called(call.id, call.name)
             yield call
         elif kind in _RESULTS:
             if self._replying:
@@ -190,7 +191,7 @@ class Items:
             content = tuple(wire.leaves(output, at))
         else:
             content = tuple(self.content(output, at)) if output is not None else ()
-        return ToolResult(id_, content, self._names.get(id_, ""), item.get("status") == "failed", path=path)
+        return ToolResult(id_, content, self._names.answered(id_), item.get("status") == "failed", path=path)
 
     def add_tools(self, value: Any, path: Path, namespace: str = "") -> None:
         """Reads descriptions of tools into `tools`, and hosted ones into `opaque`."""
