@@ -107,4 +107,4 @@ class Report:
         """For machines."""
         found = asdict(self)
         found.pop("notes")
-        return {"state": self.state, **found, "limits": self.limits}
+        return {"schema_version": "1.0", "state": self.state, **found, "limits": self.limits}
