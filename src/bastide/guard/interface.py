@@ -64,11 +64,3 @@ class Limits(Protocol):
     async def settle(self, reservation: Any, tokens: int, cost: float) -> None:
         """Replaces what was reserved by what was used."""
         ...
-
-
-class Recorder(Protocol):
-    """The log. `record` returns when the entry can no longer be lost."""
-
-    async def record(self, entry: Mapping[str, Any]) -> None:
-        """Appends an entry. Raises `LedgerError` when it can't; the caller then fails closed."""
-        ...

@@ -232,6 +232,3 @@ class Verdict(Struct, frozen=True):
         """The most serious detection, in words."""
         best = max(self.detections, key=lambda d: d.score, default=None)
         return f"{best.detector}: {best.why}" if best else ""
-
-
-OUTCOMES = tuple(Outcome)

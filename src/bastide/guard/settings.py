@@ -200,7 +200,7 @@ class Content:
     canaries: tuple[Secret, ...] = ()
     """Strings that must never appear in an answer."""
     output: Literal["text", "markdown", "html", "shell", "sql"] = "markdown"
-    """Where answers end up (the plan's `renders` decides when not stated): what is unsafe depends on it."""
+    """Where answers end up: what is unsafe depends on it."""
     url_hosts: tuple[str, ...] = ()
     """Hosts to which links and images in answers may point; empty: those in the user's own messages."""
     topics_denied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Callers whose requests are refused for a time, because too many of them were blocked. Lifted by time or by an operator."""
+"""Callers whose requests are refused for a time, because too many of them were blocked."""
 
 from __future__ import annotations
 
@@ -56,12 +56,3 @@ class Quarantine:
             text = f"{self._most} requests were blocked within {self._window:g} s, so no more are taken for a time"
             raise OverLimit(text, code="quarantined", retry_after=left)
         self._held.pop(subject, None)
-
-    def held(self) -> dict[str, float]:
-        """Caller -> seconds left, for operators."""
-        now = self._clock()
-        return {subject: until - now for subject, until in self._held.items() if until > now}
-
-    def lift(self, subject: str) -> bool:
-        """Ends a quarantine; whether there was one. `subject` as `held` names it."""
-        return self._held.pop(subject, None) is not None
