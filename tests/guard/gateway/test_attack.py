@@ -156,7 +156,7 @@ def test_the_case_itself_passes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_request_is_answered_in_its_protocol(name: str, data: st.DataObject) -> None:
     """Whatever a client sends: never a defect, never unlogged, and what was refused never reached the provider."""
@@ -170,7 +170,7 @@ def test_any_request_is_answered_in_its_protocol(name: str, data: st.DataObject)
 
 
 @pytest.mark.parametrize("name", list(CASES))
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_answer_is_judged_or_refused(name: str, data: st.DataObject) -> None:
     """Whatever a provider answers: never a defect, never unlogged."""
@@ -230,7 +230,7 @@ def frames(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["chat", "responses", "messages"])
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_stream_is_judged_or_ended(name: str, data: st.DataObject) -> None:
     """Whatever a provider streams: an honest end, one entry, and no success for what was none."""

@@ -9,11 +9,16 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from bastide.guard.build import make_engine
+from bastide.guard.engine import Engine
+from bastide.guard.settings_file import parse_settings
+from bastide.plan.load import parse_plan
 from tests.guard.gateway.fake import STREAM_HEAD, FakeProvider, Step, answer, chunk, event
-from tests.guard.gateway.running import Guard, running, settings_text
+from tests.guard.gateway.running import PLAN, VOCABULARY, Guard, running, settings_text
 from tests.guard.gateway.talk import ask, at_rest, delta, question, wait_for
 from tests.guard.gateway.test_models import completion
 
@@ -41,7 +46,7 @@ def outcome(guard: Guard) -> tuple[str, str]:
     return entry["outcome"], entry.get("error", {}).get("code", "")
 
 
-ONCE = {"store": True}
+ONCE: dict[str, Any] = {"store": True}
 """A request that the provider keeps, so that it is never made twice."""
 
 
@@ -203,18 +208,14 @@ def test_no_second_call_after_bytes_went_on() -> None:
         assert (len(first.requests), len(second.requests)) == (1, 0)
 
 
-def engine_of(provider: FakeProvider, more: str) -> object:
+def engine_of(provider: FakeProvider, more: str) -> Engine:
     """The engine with more settings of the provider."""
-    from tests.guard.gateway.running import PLAN, VOCABULARY, make_engine, parse_plan, parse_settings
-
     text = settings_text(provider.url).replace("idle-timeout: 1s,", f"idle-timeout: 1s, {more},", 1)
     return make_engine(parse_plan(PLAN, VOCABULARY), parse_settings(text))
 
 
-def two_models(first: FakeProvider, second: FakeProvider) -> object:
+def two_models(first: FakeProvider, second: FakeProvider) -> Engine:
     """The engine with a model that may stand in."""
-    from tests.guard.gateway.running import PLAN, VOCABULARY, make_engine, parse_plan, parse_settings
-
     other = f"""    failover: [llm-small]
   llm-small: {{names: [small], upstream-name: small-1, providers: [{{url: "{second.url}/v1"}}]}}
   embedder:"""
