@@ -37,14 +37,22 @@ _PATTERNS: tuple[tuple[str, Any], ...] = tuple(
             r"(?i)<(?P<tag>[a-z][a-z0-9]*)\b[^<>]*?\b(?:src|href|srcset|data|action|background|poster|xlink:href|formaction)\s*=\s*"
             r"[\"']?(?P<url>[^\s\"'<>]+)[^<>]*>",
         ),
+        # What a reader of Markdown or HTML follows though its surroundings are odd: nested brackets, other titles, `>` in an attribute.
+        ("target", r"\]\(\s*<?(?P<url>[^\s()<>]+)"),
+        ("definition", r"\]:[ \t]*\n?[ \t>]*<?(?P<url>(?:[A-Za-z]+:|&[#\w]+;|[\\/]{2})[^\s<>]*)"),
+        (
+            "attribute",
+            r"(?i)\b(?:src|href|srcset|data|action|background|poster|formaction)\s*=\s*[\"']?(?P<url>[^\s\"'<>]+)",
+        ),
         ("css", r"(?i)url\(\s*[\"']?(?P<url>[^\s\"'()<>]+)[\"']?\s*\)"),
         ("autolink", r"(?i)<(?P<url>(?:https?|ftp):[^\s<>]+)>"),
         ("bare-url", r"(?i)(?P<url>(?:\b(?:https?|ftp|wss?):/{1,3}|\bwww\.)[^\s<>\"'`\]}|]+)"),
     )
 )
 # Each pattern needs one of these; most texts have none, and this is a tenth of the work.
-_MAYBE = re.compile(r"\]\(|\]:|<|:/|www\.|url\(", re.IGNORECASE)
-_LOADS = frozenset({"markdown-image", "css"})
+_MAYBE = re.compile(r"\]\(|\]:|<|=|:/|www\.|url\(", re.IGNORECASE)
+_LOADS = frozenset({"markdown-image", "css", "target", "definition", "attribute"})
+_ODD = {"target": "](#", "definition": "]\\: [link removed]", "attribute": 'removed=""'}
 _LOADING_TAGS = frozenset(
     [
         "img",
@@ -66,7 +74,8 @@ _LOADING_TAGS = frozenset(
     ]
 )
 _OPEN = re2.compile(
-    r"(?i)!?\[[^\]\n]*$|\]\([^)\n]*$|\]:[^\n]*$|\]$|!$|<(?:[a-z!/][^>]*)?$|(?:https?:|ftp:|wss?:|www\.|url\()\S*$|\b(?:h|ht|htt|https?|f|ft|ftp|w|ww|www|u|ur|url)$"
+    r"(?i)!?\[[^\]\n]*$|\]\([^)\n]*$|\]:[ \t]*\n?[^\n]*$|\]$|!$|<(?:[a-z!/][^>]*)?$"
+    r"|(?:https?:|ftp:|wss?:|www\.|url\()\S*$|\b(?:h|ht|htt|https?|f|ft|ftp|w|ww|www|u|ur|url)$"
 )
 
 
@@ -202,6 +211,8 @@ def neutral(link: Link) -> str:
         return "[element removed]"
     if link.kind == "css":
         return "none"
+    if link.kind in _ODD:
+        return _ODD[link.kind]
     return inert(link.url)
 
 

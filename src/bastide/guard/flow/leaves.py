@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
 from bastide.guard.flow.words import days, fold, number, times
 
 MAX_LEAVES, MAX_DEPTH, MAX_VALUE = 1000, 32, 200_000
@@ -63,6 +65,7 @@ _SITE = re.compile(
 """An address on the web without a scheme, under endings that files don't have."""
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4})?\b")
 _DOMAIN = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z]{2,24}(?:[:/?#]\S*)?", re.IGNORECASE)
+_KEY = re.compile(r"[A-Za-z_$][\w.$-]{0,63}")
 _DIGITS = re.compile(r"\+?[\d ()/-]{8,24}")
 
 _ADDRESS = (
@@ -119,14 +122,34 @@ def leaves(arguments: Mapping[str, Any], roles: Mapping[str, str]) -> Iterator[L
             return None
         if isinstance(node, Mapping):
             todo += [(f"{path}.{k}" if path else str(k), str(k), v, depth + 1) for k, v in node.items()]
+            # A key that no schema would have is a value: `{"to": {"eve@x.org": true}}`.
+            told = ((str(k), *_judge(path, name, str(k), roles)) for k in node if not _schematic(str(k)))
+            found += [Leaf(f"{path}.{k}" if path else k, name.lower(), k, kind, stated) for k, kind, stated in told]
         elif isinstance(node, list | tuple):
             todo += [(f"{path}[{i}]", name, v, depth + 1) for i, v in enumerate(node)]
         elif node is not None and node != "":
             if isinstance(node, str) and len(node) > MAX_VALUE:
                 return None
             kind, stated = _judge(path, name, node, roles)
+            if not (stated and kind in (Kind.CONTENT, Kind.FREE)) and (inner := _inside(node)) is not None:
+                todo.append((path, name, inner, depth + 1))
+                continue
             found.append(Leaf(path, name.lower(), node if isinstance(node, str) else _plain(node), kind, stated))
     return iter(sorted(found))
+
+
+def _schematic(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None and _shape(key) is None
+
+
+def _inside(value: Any) -> Any:
+    """The object or list that stands in a text as JSON."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return found if isinstance(found := msgspec.json.decode(value), dict | list) else None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None
 
 
 def _plain(value: Any) -> str:
@@ -167,7 +190,9 @@ def judge(name: str, value: Any) -> Kind:
         return Kind.WHICH
     if by_name in (Kind.FLAG, Kind.CONTENT, Kind.FREE):
         return by_name
-    return Kind.CONTENT if len(text) > 120 or text.count(" ") > 12 else Kind.WHICH
+    # A list of recipients isn't prose, however long it is made.
+    prose = by_name is None and (len(text) > 120 or text.count(" ") > 12)
+    return Kind.CONTENT if prose and not (EMAIL.search(text) or IBAN.search(text.upper())) else Kind.WHICH
 
 
 def _shape(text: str) -> Kind | None:

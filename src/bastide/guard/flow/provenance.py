@@ -170,9 +170,10 @@ class _Trace:
         if leaf.kind in (Kind.NUMBER, Kind.FLAG):
             tiny = leaf.kind == Kind.FLAG and (len(leaf.value) < 2 or leaf.value in ("true", "false"))
             return Origin.ACCEPTED if tiny or not self.lookup.in_prose(leaf) else Origin.UNTRACED
-        if leaf.value in self.constants:
-            return Origin.CONSTANT
         spelled = bool(self.lookup.in_prose(leaf))
+        # A constant of one argument is no reason to send something to it because of what a stranger wrote.
+        if leaf.value in self.constants and not (spelled and leaf.kind == Kind.ADDRESS):
+            return Origin.CONSTANT
         if not spelled and self.lookup.in_trusted(leaf):
             return Origin.KNOWN
         if self._selected(leaf, spelled):
