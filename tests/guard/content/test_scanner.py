@@ -90,9 +90,9 @@ def test_the_detector_is_asked_where_it_matters() -> None:
 def test_signals_are_combined() -> None:
     """Two independent signals are more than each; the same one twice is not."""
     a, b = Detection("injection/a", 0.5), Detection("injection/b", 0.5)
-    assert noisy_or("", [a, b]) == 0.75
-    assert noisy_or("", [a, a]) == 0.5
-    assert noisy_or("", [Detection("secret/x", 0.9)]) == 0.0
+    assert noisy_or([a, b]) == 0.75
+    assert noisy_or([a, a]) == 0.5
+    assert noisy_or([Detection("secret/x", 0.9)]) == 0.0
 
 
 def test_the_cache_changes_nothing() -> None:

@@ -134,7 +134,7 @@ def test_more_logit_is_more_probability() -> None:
 def test_overload_is_said() -> None:
     """A second model without a free place leaves the fast one's answer, marked as not completely scanned."""
     detections = Cascade("full", Fixed(None), WIDE).detect(ATTACK, "user")
-    assert [d.detector for d in detections] == ["injection/fast", "injection/unscanned"]
+    assert [d.detector for d in detections] == ["injection/fast", "injection/overload"]
 
 
 def test_no_place_no_waiting(tmp_path: Path) -> None:

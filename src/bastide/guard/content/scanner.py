@@ -29,11 +29,11 @@ _WHOLE = 8192
 """Step for answers that are there as a whole."""
 Recogniser = Callable[[str], Sequence[Detection]]
 """Finds personal data: `personal.presidio()`."""
-Combine = Callable[[str, Sequence[Detection]], float]
-"""The calibrated probability of an attack, from the text and what rules and detector saw."""
+Combine = Callable[[Sequence[Detection], bool], float]
+"""The probability of an attack, from what rules and detector saw, and whether the detector was asked."""
 
 
-def noisy_or(_text: str, detections: Sequence[Detection]) -> float:
+def noisy_or(detections: Sequence[Detection], _judged: bool = False) -> float:
     """The probability that at least one of the signals is right, taken as independent (J. Pearl, 1988)."""
     best: dict[str, float] = {}
     for detection in detections:
@@ -114,7 +114,8 @@ class ContentScanner:
             verdict = self._answer(text, None) if direction == "assistant" else self._input(text, direction, vault)
         except LimitError as error:
             return self._unscanned(str(error))
-        if vault is None or verdict.text is None:
+        if verdict.scanned and (vault is None or verdict.text is None):
+            # What could not be scanned now may be scanned the next time.
             self._cache[key] = verdict
             if len(self._cache) > _CACHE:
                 self._cache.popitem(last=False)
@@ -153,7 +154,8 @@ class ContentScanner:
         detections += self._decoded(view, direction, 1, [_VIEWS, _VIEW_SIZE])
         if self._personal is not None:
             detections += [d for d in self._personal(text) if self._wanted(d.detector)]
-        if self._detector is not None and direction != "system" and self._due(text, direction, detections):
+        judged = self._detector is not None and direction != "system" and self._due(direction, detections)
+        if judged and self._detector is not None:
             detections += self._detector.detect(view.text, direction)
         if vault is not None and "<" in text:
             detections += [
@@ -162,11 +164,11 @@ class ContentScanner:
             ]
         if not detections:
             return _CLEAN
-        return self._verdict(text, direction, detections, vault)
+        return self._verdict(text, direction, detections, vault, self._combine(detections, judged))
 
-    def _due(self, text: str, direction: Direction, detections: Sequence[Detection]) -> bool:
+    def _due(self, direction: Direction, detections: Sequence[Detection]) -> bool:
         """Whether the detector could still change what happens: not when the rules are sure already."""
-        return not detections or self._attack(noisy_or(text, detections), direction) is not Outcome.BLOCK
+        return not detections or self._attack(self._combine(detections, False), direction) is not Outcome.BLOCK
 
     def _decoded(self, view: Normalised, direction: Direction, depth: int, left: list[int]) -> list[Detection]:
         """What stands in encoded parts, at the place of the outermost encoding. `left`: views and characters that may still be read."""
@@ -187,17 +189,22 @@ class ContentScanner:
                     result.append(Detection(detection.detector, detection.score, (part.span,), detection.why))
         return result
 
-    def _verdict(self, text: str, direction: Direction, detections: list[Detection], vault: Vault | None) -> Verdict:
-        score = self._combine(text, detections)
+    def _verdict(
+        self, text: str, direction: Direction, detections: list[Detection], vault: Vault | None, score: float
+    ) -> Verdict:
         outcome = self._attack(score, direction)
+        scanned = True
         for detection in detections:
             other = self._outcome(detection, direction)
+            if detection.detector in _INCOMPLETE:
+                scanned = False
+                other = _INCOMPLETE[detection.detector] if self._settings.unscanned == "deny" else Outcome.ALLOW
             if _ORDER[other] > _ORDER[outcome]:
                 outcome = other
         redacted = None
         if outcome is Outcome.REDACT:
             redacted = self._redacted(text, direction, detections, vault)
-        return Verdict(outcome, score, tuple(detections), redacted)
+        return Verdict(outcome, score, tuple(detections), redacted, scanned)
 
     def _attack(self, score: float, direction: Direction) -> Outcome:
         if direction == "system":
@@ -243,6 +250,8 @@ _DEFAULTS = Thresholds()
 _SETTING: Mapping[str, Outcome] = {
     "off": Outcome.ALLOW, "flag": Outcome.FLAG, "redact": Outcome.REDACT, "block": Outcome.BLOCK
 }  # fmt: skip
+_INCOMPLETE: Mapping[str, Outcome] = {"injection/overload": Outcome.FLAG, "injection/unscanned": Outcome.BLOCK}
+"""With `unscanned: deny`: the transformer's overload degrades to rules and the fast model, flagged; a text that none has read is refused."""
 _FIXED: Mapping[str, Outcome] = {
     "canary": Outcome.BLOCK,
     "topic": Outcome.BLOCK,

@@ -44,6 +44,8 @@ class Assessment:
     complete: bool = True
     """False when a stage that should have read the text did not, or not all of it (overload, a bound was reached)."""
     why: str = ""
+    overload: bool = False
+    """Whether only the second model is missing."""
 
 
 class Cascade:
@@ -67,7 +69,8 @@ class Cascade:
     def detect(self, text: str, direction: Direction) -> list[Detection]:
         """At most one detection, `injection/fast` or `injection/onnx` by the stage that decided; its score is the probability.
 
-        One more, `injection/unscanned` with score 0, when a stage could not do its work.
+        One more with score 0 when a stage could not do its work: `injection/overload` (the transformer had no place; rules and the fast
+        model have read the text) or `injection/unscanned` (a bound was reached, so nobody has read all of it).
         """
         found = self.assess(text, direction)
         result = []
@@ -78,7 +81,7 @@ class Cascade:
                 )
             )
         if not found.complete:
-            result.append(Detection("injection/unscanned", 0.0, (), found.why))
+            result.append(Detection(f"injection/{'overload' if found.overload else 'unscanned'}", 0.0, (), found.why))
         return result
 
     def probability(self, text: str, direction: Direction = "user") -> float:
@@ -99,7 +102,8 @@ class Cascade:
             return Assessment(sure, "fast", span, found.complete, why)
         logit = self._second.logit(_around(text, span))
         if logit is None:
-            return Assessment(sure, "fast", span, False, "the second model had no place for one more text")
+            full = "the second model had no place for one more text"
+            return Assessment(sure, "fast", span, False, why or full, found.complete)
         return Assessment(_probability(model.full.logit(found.score, logit)), "onnx", span, found.complete, why)
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, cast
 
@@ -14,6 +16,8 @@ from bastide.cli import options
 from bastide.errors import Diagnostic, InputError, Location, UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from bastide.guard.content.scanner import ContentScanner
     from bastide.guard.interface import Direction
     from bastide.guard.model import Verdict
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 ROLES = ("user", "retrieved", "tool", "system", "assistant")
 LINE = 8 * 1024 * 1024
 """Bytes of a line, or of a plain file."""
+WORKERS, _AHEAD = 2, 32
+"""Texts that are looked at at the same time (as many as the transformer has places for), and texts that are read ahead."""
 _STYLES = {"allow": "green", "flag": "bold yellow", "redact": "bold yellow", "block": "bold red"}
 _ORDER = ("allow", "redact", "flag", "block")
 
@@ -85,11 +91,10 @@ def check(
       bastide guard check --role retrieved page.txt
       bastide guard check --format json --fail-on block < texts.jsonl
     """
-    scanner = _scanner(settings, classifier, quiet)
+    scanner, workers = _scanner(settings, classifier, quiet)
     worst = "allow"
     texts = _lines(files, role) if format_ == "json" else _plain(files, role)
-    for text in texts:
-        verdict = scanner.scan(text.text, cast("Direction", text.role))
+    for text, verdict in _verdicts(scanner, texts, workers):
         if _ORDER.index(verdict.outcome.value) > _ORDER.index(worst):
             worst = verdict.outcome.value
         if format_ == "json":
@@ -100,7 +105,10 @@ def check(
         ctx.exit(1)
 
 
-def _scanner(settings: Path | None, classifier: Literal["off", "fast", "full"] | None, quiet: bool) -> ContentScanner:
+def _scanner(
+    settings: Path | None, classifier: Literal["off", "fast", "full"] | None, quiet: bool
+) -> tuple[ContentScanner, int]:
+    """The scanner, and for how many texts at a time it is worth asking."""
     from bastide.guard.content.scanner import ContentScanner
     from bastide.guard.detect.cascade import Cascade
     from bastide.guard.detect.transformer import folder
@@ -124,7 +132,30 @@ def _scanner(settings: Path | None, classifier: Literal["off", "fast", "full"] |
             "full": "rules, the fast model, the transformer where it isn't sure",
         }
         click.echo(f"checking with {words[mode]}", err=True)
-    return ContentScanner(_with(content, mode), Cascade(mode))
+    scanner = ContentScanner(_with(content, mode), Cascade(mode))
+    return scanner, WORKERS if mode == "full" else 1
+
+
+def _verdicts(scanner: ContentScanner, texts: Iterable[Text], workers: int) -> Iterator[tuple[Text, Verdict]]:
+    """Each text with its verdict, in order. The transformer leaves Python's lock to others, so two threads use two cores."""
+
+    def scan(text: Text) -> tuple[Text, Verdict]:
+        return text, scanner.scan(text.text, cast("Direction", text.role))
+
+    if workers == 1:
+        yield from map(scan, texts)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[tuple[Text, Verdict]]] = deque()
+        try:
+            for text in texts:
+                waiting.append(pool.submit(scan, text))
+                if len(waiting) == _AHEAD:
+                    yield waiting.popleft().result()
+        except InputError:
+            yield from (one.result() for one in waiting)
+            raise
+        yield from (one.result() for one in waiting)
 
 
 def _with(content: Content, mode: Literal["off", "fast", "full"]) -> Content:
