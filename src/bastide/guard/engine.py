@@ -48,7 +48,7 @@ class Engine:
         if component and (found is None or found.component != component):
             server = self.meanings.get(component)
             found = replace(server, name=name) if server is not None else None
-        return found if found is not None else Meaning(name, name, Action.INVOKE_TOOL, known=False)
+        return found if found is not None else Meaning(name, component or name, Action.INVOKE_TOOL, known=False)
 
     def route(self, model: str) -> ModelRoute:
         """The model component behind a name on the wire. Raises `NotFound`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bastide.guard.events import ToolCall
-from bastide.guard.model import Caller, Effect, Influence, Label, Ruling, Untraced
+from bastide.guard.model import Action, Caller, Effect, Influence, Label, Meaning, Ruling, Untraced
 
 ASKER = Caller("assistant", user="ann", tenant="acme", key="k1")
 BOSS = Caller("console", user="bea", tenant="acme", key="k2", roles=frozenset({"decide-approvals"}))
@@ -31,9 +31,12 @@ class Decision:
     call: ToolCall
     ruling: Ruling
     influence: Influence
+    meaning: Meaning
 
 
-def proposal(tool: str = "refund", arguments: dict[str, Any] | None = None, version: str = "v1") -> Decision:
+def proposal(
+    tool: str = "refund", arguments: dict[str, Any] | None = None, version: str = "v1", component: str = "payments"
+) -> Decision:
     """A refund to an account that a mail named."""
     untraced = (Untraced("iban", "DE02120300000000202051", frozenset({"inbox"})),)
     return Decision(
@@ -42,4 +45,5 @@ def proposal(tool: str = "refund", arguments: dict[str, Any] | None = None, vers
             Effect.APPROVE, "`iban` comes from `inbox`, which anybody may write", ("approve-refund",), "f10", version
         ),
         Influence(Label(0), False, untraced),
+        Meaning(tool, component, Action.INVOKE_TOOL),
     )

@@ -40,6 +40,7 @@ def test_everything_that_will_run() -> None:
     text = text_of(page := one(asked({**ARGUMENTS, "lines": [{"n": 1}]})))
     for words in (
         "Run refund?",
+        "payments",
         "A-17",
         "80",
         "DE02120300000000202051",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from tests.guard.approvals.build import ARGUMENTS, ASKER, BOSS, Clock, proposal
 
 
 def binding(caller: Caller = ASKER, version: str = "v1", **more: Any) -> Binding:
-    return Binding.of(caller, proposal(**more).call, version)
+    return Binding.of(caller, proposal(version=version, **more))
 
 
 @pytest.fixture
@@ -62,6 +64,7 @@ OTHERS: dict[str, Callable[[], Binding]] = {
     "a number as a text": lambda: binding(arguments={**ARGUMENTS, "amount": "80"}),
     "one more argument": lambda: binding(arguments={**ARGUMENTS, "cc": ""}),
     "other tool": lambda: binding(tool="refund2"),
+    "the same tool of another server": lambda: binding(component="other-shop"),
     "other user": lambda: binding(replace(ASKER, user="eve")),
     "no user": lambda: binding(replace(ASKER, user="")),
     "other tenant": lambda: binding(replace(ASKER, tenant="other")),
@@ -174,6 +177,32 @@ def test_a_restart_loses_none(tmp_path: Path, clock: Clock) -> None:
     second.close()
 
 
+def test_a_file_of_an_earlier_version(tmp_path: Path, clock: Clock) -> None:
+    """Open approvals from before bindings named the component expire, since they don't say whose tool was meant; closed ones can be read."""
+    file = tmp_path / "approvals.sqlite"
+    store = ApprovalStore(file, clock=clock)
+    given_one(store)
+    open_, closed = store.request(ASKER, proposal("send")), store.request(ASKER, proposal("post"))
+    store.decide(closed.id, BOSS, "deny")
+    store.close()
+    with sqlite3.connect(file) as db:
+        for id, asked in db.execute("SELECT id, asked FROM approvals").fetchall():
+            document = json.loads(asked)
+            del document["binding"]["component"]
+            db.execute("UPDATE approvals SET asked = ? WHERE id = ?", (json.dumps(document).encode(), id))
+        db.execute("PRAGMA user_version = 0")
+    db.close()
+    store = ApprovalStore(file, clock=clock)
+    assert store.consume(binding()) is None
+    assert store.pending() == []
+    assert [store.get(one.id).state for one in (open_, closed)] == [State.EXPIRED, State.DENIED]
+    again = store.request(ASKER, proposal("send"))
+    store.close()
+    store = ApprovalStore(file, clock=clock)
+    assert store.get(again.id).state is State.PENDING
+    store.close()
+
+
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     """A store that can't be opened is an error of the guard, not a traceback."""
     (tmp_path / "x").write_bytes(b"no database" * 100)
@@ -209,7 +238,7 @@ from bastide.guard.approvals.book import Binding
 from tests.guard.approvals.build import ASKER, proposal
 store = ApprovalStore(Path(sys.argv[1]), clock=lambda: 1_800_000_001.0)
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
-print(sum(store.consume(Binding.of(ASKER, proposal(arguments={"n": n}).call, "v1")) is not None for n in range(20)))
+print(sum(store.consume(Binding.of(ASKER, proposal(arguments={"n": n}))) is not None for n in range(20)))
 """
 
 
@@ -241,6 +270,7 @@ def test_what_the_agent_is_told(store: ApprovalStore) -> None:
 def test_the_shape_for_machines(store: ApprovalStore) -> None:
     """The API's document has what a person needs to decide."""
     shown = approval_json(store.request(ASKER, proposal()))
+    assert (shown["component"], shown["tool"]) == ("payments", "refund")
     assert (ARGUMENTS, digest(ARGUMENTS), ["inbox"]) == (
         shown["arguments"],
         shown["arguments_sha256"],
@@ -264,7 +294,7 @@ def test_any_arguments(arguments: dict[str, Any], note: str) -> None:
     assert arguments == one.arguments
     render_one(one, viewer=note, now=0, csrf="t").encode("utf-8")
     store.decide(one.id, BOSS, "allow", note + "\ud800")
-    assert store.consume(Binding.of(ASKER, proposal(note[:50] + "\udfff", arguments).call, "v1")) is not None
+    assert store.consume(Binding.of(ASKER, proposal(note[:50] + "\udfff", arguments))) is not None
     store.close()
 
 
@@ -278,7 +308,6 @@ def test_an_id_that_is_none(store: ApprovalStore) -> None:
 @given(values)
 def test_one_text_for_one_value(value: Any) -> None:
     """The canonical text reads back as the value, and the order of keys doesn't matter."""
-    import json
 
     def turned(v: Any) -> Any:
         if isinstance(v, dict):

@@ -58,6 +58,7 @@ def test_signed_and_without_values() -> None:
     [(headers, body)] = against([], lambda url, _: ask(url, Clock(), []))
     assert signature("s3cret", body, Clock().now) == headers["x-bastide-signature"]
     assert ((m := json.loads(body))["arguments"], m["tool"]) == (["amount", "iban", "order_id"], "refund")
+    assert m["component"] == "payments"
     assert b"DE0212" not in body
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bastide.guard.approvals.canonical import digest
 from bastide.guard.events import ToolCall
-from bastide.guard.model import Caller, Influence, Ruling, Untraced
+from bastide.guard.model import Caller, Influence, Meaning, Ruling, Untraced
 
 
 class State(StrEnum):
@@ -25,11 +25,13 @@ class State(StrEnum):
 
 
 class Binding(Struct, frozen=True):
-    """What an approval is good for: this caller, this tool, these arguments, under this policy. Anything else needs its own."""
+    """What an approval is good for: this caller, this tool of this component, these arguments, under this policy. Anything else needs its own."""
 
     agent: str
     user: str
     tenant: str
+    component: str
+    """The plan's component to which the call goes (an MCP server): two servers may have tools of one name."""
     tool: str
     arguments: str
     """Digest of the arguments."""
@@ -37,9 +39,18 @@ class Binding(Struct, frozen=True):
     """Of the policy that demanded it."""
 
     @classmethod
-    def of(cls, caller: Caller, call: ToolCall, version: str) -> Binding:
+    def of(cls, caller: Caller, proposal: Proposal) -> Binding:
         """The binding of a call. Raises `Malformed` when its arguments have no canonical form."""
-        return cls(caller.agent, caller.user, caller.tenant, call.name, digest(call.arguments), version)
+        call, version = proposal.call, proposal.ruling.version
+        return cls(
+            caller.agent,
+            caller.user,
+            caller.tenant,
+            proposal.meaning.component,
+            call.name,
+            digest(call.arguments),
+            version,
+        )
 
 
 class Proposal(Protocol):
@@ -58,6 +69,11 @@ class Proposal(Protocol):
     @property
     def influence(self) -> Influence:
         """What may have shaped it."""
+        ...
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the tool means, with the component to which the call goes."""
         ...
 
 
@@ -116,6 +132,7 @@ def approval_json(approval: Approval) -> dict[str, Any]:
     return {
         "id": approval.id,
         "state": approval.state.value,
+        "component": binding.component,
         "tool": binding.tool,
         "agent": binding.agent,
         "user": binding.user,

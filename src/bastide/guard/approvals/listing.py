@@ -21,7 +21,8 @@ def as_lines(found: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return "nothing waits for a decision"
     return "\n".join(
-        f"{_line(a, 'id')}  {_line(a, 'tool')}  by {_line(a, 'agent')} for {_line(a, 'user') or 'nobody'}: {_line(a, 'reason')}"
+        f"{_line(a, 'id')}  {_line(a, 'tool')} of {_line(a, 'component')}"
+        f"  by {_line(a, 'agent')} for {_line(a, 'user') or 'nobody'}: {_line(a, 'reason')}"
         for a in found
     )
 
@@ -30,7 +31,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     """All about one."""
     lines = [
         f"{name:<10}{_line(found, name)}"
-        for name in ("id", "state", "tool", "agent", "user", "tenant", "reason", "flow")
+        for name in ("id", "state", "component", "tool", "agent", "user", "tenant", "reason", "flow")
     ]
     lines.append(f"{'expires':<10}{_moment(found.get('expires'))}")
     arguments = found.get("arguments")

@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS approvals (
 CREATE INDEX IF NOT EXISTS by_binding ON approvals (bound, state);
 CREATE INDEX IF NOT EXISTS by_caller ON approvals (caller, state);
 """
+_FORMAT = 1
+"""Version of what `asked` holds. 1: the binding names the component."""
 _COLUMNS = "id, state, created, expires, asked, decided_by, decided_at, note, used_at"
 
 
@@ -102,7 +104,7 @@ class ApprovalStore:
         Raises `OverLimit` when the caller has too many open requests, `TooLarge`, `Malformed`, `Unavailable`.
         """
         call, ruling = proposal.call, proposal.ruling
-        binding = Binding.of(caller, call, ruling.version)
+        binding = Binding.of(caller, proposal)
         arguments = dict(call.arguments or {})
         if len(canonical(arguments)) > ARGUMENTS:
             raise TooLarge(f"arguments of over {ARGUMENTS} bytes are more than a person can be asked about")
@@ -232,7 +234,15 @@ def _open(file: Path | None) -> sqlite3.Connection:
     # With less, a power failure could make a used approval usable again.
     db.execute("PRAGMA synchronous = FULL")
     db.executescript(_SCHEMA)
+    _migrate(db)
     return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """What an earlier version kept and is still open names no component, so it would open the same tool of any: it expires."""
+    if db.execute("PRAGMA user_version").fetchone() == (0,):
+        db.execute("UPDATE approvals SET state = 'expired' WHERE state IN ('pending', 'approved')")
+        db.execute(f"PRAGMA user_version = {_FORMAT}")
 
 
 def _storable(text: str) -> str:
@@ -246,7 +256,10 @@ def _bound(binding: Binding) -> str:
 
 def _read(row: tuple[Any, ...]) -> Approval:
     id, state, created, expires, asked, decided_by, decided_at, note, used_at = row
-    a = msgspec.convert(json.loads(asked), _Asked)
+    document = json.loads(asked)
+    # Closed ones of before the binding named the component.
+    document["binding"].setdefault("component", "")
+    a = msgspec.convert(document, _Asked)
     return Approval(
         id, a.binding, State(state), a.arguments, a.reason, a.flow, a.untraced, a.key, created, expires,
         decided_by, decided_at, note, used_at,

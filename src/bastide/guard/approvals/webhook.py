@@ -104,6 +104,7 @@ def message(approval: Approval) -> dict[str, object]:
     return {
         "type": "approval.requested",
         "id": approval.id,
+        "component": binding.component,
         "tool": binding.tool,
         "agent": binding.agent,
         "tenant": binding.tenant,

@@ -25,7 +25,7 @@ class Consent:
         """The decision; an approval that was given for exactly this call is used up by it. Raises `OverLimit`, `Malformed`."""
         decision = self._of.decide(call, component=component)
         if decision.ruling.effect is Effect.APPROVE:
-            binding = Binding.of(self._of.caller, decision.call, decision.ruling.version)
+            binding = Binding.of(self._of.caller, decision)
             if self._approvals.consume(binding) is not None:
                 return self._of.decide(call, component=component, approved=True)
         return decision

@@ -115,6 +115,7 @@ class Trace:
         about = {
             "approval": approval.id,
             "tool": approval.binding.tool,
+            "component": approval.binding.component,
             "answer": answer,
             "note": note[:500],
             "asked_by": approval.key,
