@@ -155,6 +155,12 @@ class Conversation:
 
         Raises `OverLimit` when the conversation goes in circles.
         """
+        same = self.loops.proposed(call.name, call.arguments)
+        decision = self._decide(call, component, approved)
+        self.loops.count(same, made=decision.allowed)
+        return decision
+
+    def _decide(self, call: ToolCall, component: str, approved: bool) -> CallDecision:
         meaning = self.engine.meaning(call.name, component)
         influence = self.session.influence(call)
         if not self.watched:
@@ -163,8 +169,6 @@ class Conversation:
         if call.arguments is None:
             reason = f"the arguments of `{call.name[:80]}` are no JSON object, so they can't be judged"
             return CallDecision(call, Ruling(Effect.DENY, reason, version=self.engine.version), influence, meaning)
-        if not approved:
-            self.loops.call(call.name, call.arguments)
         try:
             call = replace(call, arguments=restrict(call.arguments, self.caller, meaning))
         except Denied as refusal:
@@ -206,6 +210,12 @@ class Conversation:
         child = Conversation(self.engine, caller, self.session.child())
         child.depth, child.watched, child.vault = self.depth + 1, self.watched, self.vault
         return child
+
+    def beside(self) -> Conversation:
+        """One that has seen the same and redacts the same, with counters of its own: another session of the same caller."""
+        other = Conversation(self.engine, self.caller, self.session)
+        other.vault, other.depth = self.vault, self.depth
+        return other
 
     def made(self, decision: CallDecision) -> None:
         """The call takes place: what it writes into a memory keeps its label."""

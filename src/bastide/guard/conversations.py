@@ -22,6 +22,8 @@ from bastide.guard.model import Caller, Label, Ruling
 KEPT, IDLE = 10_000, 3600.0
 """Conversations, and seconds without a request after which one is forgotten."""
 PROPOSAL_LIFE = 600.0
+COUNTED = 600.0
+"""Seconds after which the calls of a caller without conversation or session are counted anew."""
 Who = tuple[str, str, str]
 
 
@@ -47,6 +49,20 @@ class Conversations:
             found = Conversation(engine, caller, memories=self._memories)
             self._put(key, found)
         found.caller = caller
+        return found
+
+    def at_door(self, engine: Engine, caller: Caller, name: str, session: str) -> Conversation:
+        """The conversation of a name, as one of its sessions has it: all of them have seen the same, each counts its own calls.
+
+        session: '' where there are none; then calls are counted anew every ten minutes.
+        """
+        whole = self.named(engine, caller, name)
+        key = _digest(*who(caller), "session", name, session or f"at {int(self._clock() // COUNTED)}")
+        found = self._get(key, engine)
+        if found is None or found.session is not whole.session:
+            found = whole.beside()
+            self._put(key, found)
+        found.caller, found.watched = caller, whole.watched
         return found
 
     def of(

@@ -236,6 +236,8 @@ class Loops:
     """Tool calls in a session."""
     same_call: int = 3
     """The same tool with the same arguments, in a row or not."""
+    refused: int = 200
+    """Proposed calls that were refused, or had to wait for a person; none of the above counts them."""
     turns: int = 200
     depth: int = 5
     """Sub-agents of sub-agents."""

@@ -15,11 +15,15 @@ from bastide.guard.settings import Loops
 
 
 class LoopGuard:
-    """The counters of one session. They only grow, and hold at most `Loops.calls` digests."""
+    """The counters of one session. They only grow, and hold at most `Loops.calls` digests.
+
+    What was refused, or waits for a person, has a bound of its own: an agent that asks again whether it may now is in no loop of calls.
+    """
 
     def __init__(self, loops: Loops) -> None:
         self._loops = loops
         self._calls = 0
+        self._refused = 0
         self._children = 0
         self._same: dict[str, int] = {}
 
@@ -27,15 +31,25 @@ class LoopGuard:
         """The session has `count` messages. Raises `OverLimit`."""
         self._within("turns", count, self._loops.turns, "messages")
 
-    def call(self, tool: str, arguments: Mapping[str, Any] | None) -> None:
-        """One more tool call is made. Raises `OverLimit` for one too many, or the same one too often."""
-        self._calls += 1
-        self._within("calls", self._calls, self._loops.calls, "tool calls")
+    def proposed(self, tool: str, arguments: Mapping[str, Any] | None) -> str:
+        """A tool call is proposed; the digest under which `count` counts it, once it is decided.
+
+        Raises `OverLimit` when it would be one too many, the same one too often, or when too many were refused before.
+        """
         same = digest([tool, arguments])
-        self._same[same] = self._same.get(same, 0) + 1
-        self._within(
-            "same_call", self._same[same], self._loops.same_call, f"calls of `{tool[:80]}` with the same arguments"
-        )
+        self._within("refused", self._refused, self._loops.refused, "refused tool calls")
+        self._within("calls", self._calls + 1, self._loops.calls, "tool calls")
+        often = self._same.get(same, 0) + 1
+        self._within("same_call", often, self._loops.same_call, f"calls of `{tool[:80]}` with the same arguments")
+        return same
+
+    def count(self, same: str, *, made: bool) -> None:
+        """A proposed call was decided: it is made, or not."""
+        if made:
+            self._calls += 1
+            self._same[same] = self._same.get(same, 0) + 1
+        else:
+            self._refused += 1
 
     def child(self, depth: int) -> None:
         """One more sub-agent starts, `depth` levels below the session's own agent. Raises `OverLimit`."""
