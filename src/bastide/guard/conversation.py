@@ -118,9 +118,10 @@ class Conversation:
         """A tool's answer, as the model may have it; `component`: the MCP server that gave it."""
         reading = Reading(self, component)
         turn = reading.turn(Turn(Role.TOOL, (result,)))
-        endorsements = self.session.observe(turn)
         [part] = turn.parts
         assert isinstance(part, ToolResult)
+        known = self._known_as(result.name, self.engine.meaning(result.name, component))
+        endorsements = self.session.observe(Turn(Role.TOOL, (replace(part, name=known),)))
         return part, Intake({}, tuple(reading.sightings), tuple(reading.unscanned), endorsements, reading.dropped)
 
     def outgoing(self, text: str) -> str:
@@ -162,7 +163,7 @@ class Conversation:
 
     def _decide(self, call: ToolCall, component: str, approved: bool) -> CallDecision:
         meaning = self.engine.meaning(call.name, component)
-        influence = self.session.influence(call)
+        influence = self.session.influence(replace(call, name=self._known_as(call.name, meaning)))
         if not self.watched:
             # The guard hasn't seen what the model was told, so anybody may have told it to make this call.
             influence = replace(influence, label=influence.label.join(_ANYBODY), traced=False)
@@ -219,7 +220,12 @@ class Conversation:
 
     def made(self, decision: CallDecision) -> None:
         """The call takes place: what it writes into a memory keeps its label."""
-        self.session.observe_call(decision.call)
+        call = decision.call
+        self.session.observe_call(replace(call, name=self._known_as(call.name, decision.meaning)))
+
+    def _known_as(self, name: str, meaning: Meaning) -> str:
+        """The name under which the session knows a tool: that of its server where another's tool is called the same."""
+        return name if self.engine.meanings.get(name) is meaning else meaning.component
 
 
 _LONG_PROMPT = 200_000
