@@ -246,6 +246,31 @@ class Loops:
 
 
 @dataclass(frozen=True, slots=True)
+class Abuse:
+    """From when on many requests together are a signal, and when a caller is refused for a time."""
+
+    window: Seconds = 3600.0
+    """Seconds over which signals count."""
+    prompts: int = 50
+    """Different prompts of one caller from which on they can be a template,"""
+    similar: float = 0.8
+    """when this share of them varies another one."""
+    tokens: int = 200_000
+    """Tokens answered to one caller from which on the volume can be unusual,"""
+    times: float = 10.0
+    """when it is so many times the caller's usual amount."""
+    callers: int = 5
+    """Callers with the same attack that make a campaign,"""
+    attacks: int = 10
+    """and attacks of one caller."""
+    blocks: int = 5
+    """Blocked requests that lead to quarantine; 0: none do."""
+    blocks_within: Seconds = 600.0
+    quarantine: Seconds = 900.0
+    """Seconds for which a caller is then refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalSettings:
     """How people are asked."""
 
@@ -305,6 +330,7 @@ class Settings:
     content: Content = Content()
     budgets: tuple[Budget, ...] = ()
     loops: Loops = Loops()
+    abuse: Abuse = Abuse()
     redis: Secret | None = None
     """Address of a Redis, when several guards share their counters."""
     approvals: ApprovalSettings = ApprovalSettings()

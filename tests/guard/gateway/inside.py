@@ -85,7 +85,7 @@ class Inside:
         """One request. Documents that are bytes are taken as they are; `answer` is what the provider says from now on."""
         if answer is not None:
             self.upstreams.body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.runtime.quarantine = Quarantine()
+        self.runtime.quarantine = Quarantine(self.runtime.engine.settings.abuse)
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         sent = {"authorization": f"Bearer {key}", "content-length": str(len(body))}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}

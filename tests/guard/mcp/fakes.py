@@ -38,11 +38,17 @@ class FakeGate:
         self.incidents: list[Incident] = []
         self.opaques: list[str] = []
         self.extra: dict[str, Any] = {}
+        self.sessions: list[str] = []
 
-    async def offer(self, caller: Caller, server: McpServer, tools: Sequence[Tool]) -> Sequence[Tool]:
+    async def offer(
+        self, caller: Caller, conversation: str, server: McpServer, tools: Sequence[Tool]
+    ) -> Sequence[Tool]:
         return [tool for tool in tools if tool.name not in self.hidden]
 
-    async def call(self, caller: Caller, conversation: str, server: McpServer, call: ToolCall) -> dict[str, Any]:
+    async def call(
+        self, caller: Caller, conversation: str, server: McpServer, call: ToolCall, session: str
+    ) -> dict[str, Any]:
+        self.sessions.append(session)
         self.calls.append((caller.user, conversation, call.name, dict(call.arguments or {})))
         if call.name in self.denied:
             raise Denied("no flow permits it", details={"flow": "", "approval": "ap-1"})

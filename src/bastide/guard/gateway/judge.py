@@ -102,4 +102,6 @@ class Judge:
     def _look(self, scanner: StreamScanner) -> None:
         if scanner.blocked:
             self._trace.answered(scanner.verdict)
-            raise Denied(f"the answer was stopped: {scanner.verdict.reason}", code="content_blocked")
+            detectors = sorted({d.detector for d in scanner.verdict.detections})
+            why = f"the answer was stopped: {scanner.verdict.reason}"
+            raise Denied(why, code="content_blocked", details={"detectors": detectors})

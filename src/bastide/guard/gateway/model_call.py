@@ -64,7 +64,7 @@ class ModelCall:
             await self._run()
         except GuardError as error:
             trace.failed(error)
-            self._blocked(error)
+            self._runtime.blame(trace, error)
             await self._record()
             raise
         except (Disconnected, asyncio.CancelledError):
@@ -123,16 +123,6 @@ class ModelCall:
         if signal is not None:
             self._trace.signal(signal.name, signal.subject, signal.why)
 
-    def _blocked(self, error: GuardError) -> None:
-        """An attack that was stopped counts against who sent it; too many, and everything of theirs is refused for a while."""
-        caller = self._trace.caller
-        if error.code != "content_blocked" or not caller.agent:
-            return
-        fingerprint = " ".join(error.details.get("detectors", ()))
-        self._watch(self._runtime.signals.detected(caller, fingerprint))
-        if self._runtime.quarantine.blocked(caller):
-            self._trace.signal("quarantine", caller.user or caller.key, "too many blocked requests")
-
     def _attempts(self, destinations: Sequence[tuple[ModelRoute, Ruling]], document: Any) -> Iterator[Attempt]:
         """The providers to try, with the body and the credential of each."""
         family = self._codec.NAME.split(".")[0]
@@ -188,6 +178,7 @@ class ModelCall:
         if filter_.error is not None:
             # The client has half an answer; the only honest end is the error in the stream.
             trace.failed(cause or filter_.error)
+            self._runtime.blame(trace, cause or filter_.error)
         await self._record()
         if rest:
             await out.write(rest)

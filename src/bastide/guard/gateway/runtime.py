@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bastide.errors import LedgerError, Unavailable
+from bastide.errors import GuardError, LedgerError, Unavailable
 from bastide.guard.approvals.browser import BrowserSessions
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.conversations import Conversations
@@ -31,6 +31,7 @@ from bastide.guard.mcp.http import Limits as McpLimits
 from bastide.guard.mcp.pins import load_all
 
 if TYPE_CHECKING:
+    from bastide.guard.gateway.trace import Trace
     from bastide.guard.record.metrics import Metrics
     from bastide.guard.record.recorder import LedgerRecorder
 
@@ -64,8 +65,8 @@ class Runtime:
         self.conversations = Conversations(time.monotonic)
         self.upstreams = Upstreams()
         self.browsers = BrowserSessions()
-        self.signals = Signals()
-        self.quarantine = Quarantine()
+        self.signals = Signals(engine.settings.abuse)
+        self.quarantine = Quarantine(engine.settings.abuse)
         self.book = Book(load_all(engine.settings.mcp))
         """What MCP servers offered, against what was reviewed."""
         self.gate = EngineGate(self)
@@ -109,6 +110,17 @@ class Runtime:
             _log.error("the log can't be written: %s", error)
             raise Unavailable("the log can't be written, so nothing is passed on", code="log_unavailable") from None
 
+    def blame(self, trace: Trace, error: GuardError) -> None:
+        """An attack that was stopped counts against who sent it; too many, and everything of theirs is refused for a while."""
+        caller = trace.caller
+        if error.code != "content_blocked" or not caller.agent:
+            return
+        signal = self.signals.detected(caller, " ".join(error.details.get("detectors", ())))
+        if signal is not None:
+            trace.signal(signal.name, signal.subject, signal.why)
+        if self.quarantine.blocked(caller):
+            trace.signal("quarantine", caller.user or caller.key, "too many blocked requests")
+
     async def start(self) -> None:
         """Says in the log that the guard starts. Raises `LedgerError` when the log can't be written: it doesn't run without."""
         self.recorder.write([{"kind": "start", "version": self.engine.version}])
@@ -133,6 +145,7 @@ class Runtime:
         self.record([{"kind": "reload", "version": engine.version, "before": self.engine.version}])
         self.engine = engine
         self.book.repin(pins)
+        self.signals.settings = self.quarantine.settings = engine.settings.abuse
         # A key that was taken out must not open anything any more.
         before, self.authenticator = self.authenticator, authenticator
         await before.close()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bastide.errors import Denied
-from bastide.guard.conversation import Conversation
+from bastide.errors import Denied, GuardError
+from bastide.guard.conversation import CallDecision, Conversation
 from bastide.guard.engine import denied
 from bastide.guard.events import Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.gateway.consent import Consent
 from bastide.guard.gateway.trace import Trace
 from bastide.guard.mcp.gate import OUTBOUND, Incident, TextKind
+from bastide.guard.mcp.party import CONVERSATION
 from bastide.guard.model import Caller, Effect, Outcome, Question
 from bastide.guard.settings import McpServer
 
@@ -32,7 +33,9 @@ class EngineGate:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def offer(self, caller: Caller, server: McpServer, tools: Sequence[Tool]) -> Sequence[Tool]:
+    async def offer(
+        self, caller: Caller, conversation: str, server: McpServer, tools: Sequence[Tool]
+    ) -> Sequence[Tool]:
         """Those of the tools of which the policy lets the agent use any at all."""
         engine = self._runtime.engine
         found = []
@@ -41,26 +44,40 @@ class EngineGate:
             question = Question(caller, meaning.action, meaning.component, tool.name, approved=True)
             if engine.policy.decide(question).effect is Effect.ALLOW:
                 found.append(tool)
-        self._conversation(caller, "").session.observe_tools(found)
+        self._conversation(caller, conversation).session.observe_tools(found)
         return found
 
-    async def call(self, caller: Caller, conversation: str, server: McpServer, call: ToolCall) -> dict[str, Any]:
-        """The arguments to send. Raises `Denied`, with the id of the approval that was asked for in `details`."""
+    async def call(
+        self, caller: Caller, conversation: str, server: McpServer, call: ToolCall, session: str
+    ) -> dict[str, Any]:
+        """The arguments to send. Raises `Denied`, with the id of the approval that was asked for in `details`; `OverLimit`."""
+        runtime = self._runtime
         of = self._conversation(caller, conversation)
-        trace = self._trace(caller, of)
+        if conversation == CONVERSATION:
+            of = runtime.conversations.at_door(of.engine, caller, conversation, session)
+        trace = self._trace(caller, of, server)
+        try:
+            runtime.quarantine.check(caller)
+            await runtime.limits.reserve(caller, 0, 0.0)
+            decision = self._decided(of, call, server, trace)
+        except GuardError as error:
+            trace.failed(error)
+            raise
+        finally:
+            # What is let go, and what is refused, is in the log before anybody hears of it.
+            self._record(trace)
+        of.made(decision)
+        return decision.call.arguments or {}
+
+    def _decided(self, of: Conversation, call: ToolCall, server: McpServer, trace: Trace) -> CallDecision:
         consent = Consent(self._runtime, of)
-        before = self._runtime.conversations.redeem(caller, call, self._runtime.engine.version)
+        before = self._runtime.conversations.redeem(of.caller, call, self._runtime.engine.version)
         decision = of.decided(call, before, server.component) if before else consent.decide(call, server.component)
         asked = consent.ask(decision)
         trace.decided(decision, asked)
         if not decision.allowed:
-            error = denied(decision.ruling, approval=asked.id if asked else "")
-            trace.failed(error)
-            await self._runtime.recorder.record(trace.entries())
-            raise error
-        await self._runtime.recorder.record(trace.entries())
-        of.made(decision)
-        return decision.call.arguments or {}
+            raise denied(decision.ruling, approval=asked.id if asked else "")
+        return decision
 
     async def result(
         self, caller: Caller, conversation: str, server: McpServer, call: ToolCall, result: ToolResult
@@ -69,23 +86,22 @@ class EngineGate:
         of = self._conversation(caller, conversation)
         checked, intake = of.result(replace(result, name=call.name), server.component)
         if intake.sightings or intake.unscanned or intake.endorsements or intake.dropped:
-            trace = self._trace(caller, of)
+            trace = self._trace(caller, of, server)
             trace.took(intake)
-            await self._runtime.recorder.record(trace.entries())
+            self._record(trace)
         return replace(checked, name=result.name)
 
     async def text(self, caller: Caller, conversation: str, server: McpServer, kind: TextKind, text: str) -> str:
         """The text to pass on. Raises `Denied` when it is an attack, or more than the server may have."""
         of = self._conversation(caller, conversation)
         if kind in OUTBOUND:
-            self._may_send(of, server)
-            return of.outgoing(text)
+            return self._outgoing(of, server, text)
         result = ToolResult(f"mcp:{kind}", (Text(text, ("text",)),), server.component)
         checked, intake = of.result(result, server.component)
         if intake.sightings:
-            trace = self._trace(caller, of)
+            trace = self._trace(caller, of, server)
             trace.took(intake)
-            await self._runtime.recorder.record(trace.entries())
+            self._record(trace)
         if any(s.verdict.outcome is Outcome.BLOCK for s in intake.sightings) and kind in (
             "instructions",
             "sampling",
@@ -108,10 +124,21 @@ class EngineGate:
 
     async def incident(self, caller: Caller, conversation: str, server: McpServer, incident: Incident) -> None:
         """Records it."""
-        trace = self._trace(caller, self._conversation(caller, conversation))
-        trace.component = server.component
+        trace = self._trace(caller, self._conversation(caller, conversation), server)
         trace.incident(incident.kind, incident.subject, incident.why, refused=incident.refused)
-        await self._runtime.recorder.record(trace.entries())
+        self._record(trace)
+
+    def _outgoing(self, of: Conversation, server: McpServer, text: str) -> str:
+        try:
+            self._runtime.quarantine.check(of.caller)
+            self._may_send(of, server)
+            return of.outgoing(text)
+        except GuardError as error:
+            trace = self._trace(of.caller, of, server)
+            trace.failed(error)
+            self._runtime.blame(trace, error)
+            self._record(trace)
+            raise
 
     def _may_send(self, of: Conversation, server: McpServer) -> None:
         engine = self._runtime.engine
@@ -123,9 +150,13 @@ class EngineGate:
             raise denied(ruling)
 
     def _conversation(self, caller: Caller, name: str) -> Conversation:
-        return self._runtime.conversations.named(self._runtime.engine, caller, name or "mcp")
+        return self._runtime.conversations.named(self._runtime.engine, caller, name)
 
-    def _trace(self, caller: Caller, of: Conversation) -> Trace:
+    def _trace(self, caller: Caller, of: Conversation, server: McpServer) -> Trace:
         trace = Trace(self._runtime.new_id(), "mcp", self._runtime.engine.version)
-        trace.caller, trace.label = caller, of.session.label
+        trace.caller, trace.label, trace.component = caller, of.session.label, server.component
         return trace
+
+    def _record(self, trace: Trace) -> None:
+        self._runtime.record(trace.entries())
+        self._runtime.metrics.request(trace)

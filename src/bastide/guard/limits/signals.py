@@ -16,19 +16,12 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from bastide.guard.model import Caller
+from bastide.guard.settings import Abuse
 
 SUBJECTS = 10_000
 """Callers, and fingerprints, that are remembered."""
-WINDOW = 3600.0
-"""Seconds over which things are counted."""
-QUERIES, SIMILAR = 50, 0.8
-"""Different prompts in a window, and the share of them that vary another one, from which on it looks systematic."""
 REMEMBERED = 500
 """Prompts of one caller that are remembered."""
-FLOOR, TIMES = 200_000, 10.0
-"""Tokens answered in a window, and times the caller's own usual amount, from which on the volume is unusual."""
-CALLERS, HITS = 5, 10
-"""Callers with the same detection, and detections of one caller, that make a campaign."""
 _WORDS = 400
 
 V = TypeVar("V")
@@ -82,9 +75,9 @@ class _Prompts:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def add(self, now: float, prompt: tuple[bytes, bytes, bytes]) -> bool:
+    def add(self, now: float, window: float, prompt: tuple[bytes, bytes, bytes]) -> bool:
         """Whether it is new."""
-        while self._seen and (self._seen[0][0] <= now - WINDOW or len(self._seen) >= REMEMBERED):
+        while self._seen and (self._seen[0][0] <= now - window or len(self._seen) >= REMEMBERED):
             self._drop()
         if prompt[0] in self._known:
             return False
@@ -120,10 +113,10 @@ class _Hits:
         self.seen: deque[tuple[float, str]] = deque(maxlen=200)
         self.told = float("-inf")
 
-    def add(self, now: float, what: str) -> int:
+    def add(self, now: float, window: float, what: str) -> int:
         """How many different ones were seen in the window, this one included."""
         self.seen.append((now, what))
-        while self.seen[0][0] <= now - WINDOW:
+        while self.seen[0][0] <= now - window:
             self.seen.popleft()
         return len({one for _, one in self.seen})
 
@@ -131,7 +124,9 @@ class _Hits:
 class Signals:
     """Counts over all callers of one guard. Each signal is given once in a window."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Abuse | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings or Abuse()
+        """May be replaced at any time."""
         self._clock = clock
         self._prompts = _Recent(_Prompts)
         self._volumes = _Recent(_Volume)
@@ -140,32 +135,33 @@ class Signals:
 
     def prompted(self, caller: Caller, prompt: str) -> Signal | None:
         """A caller's prompt, without the system's. A signal when nearly all of many vary one slot of a template."""
-        now, subject = self._clock(), subject_of(caller)
+        now, subject, limits = self._clock(), subject_of(caller), self.settings
         of = self._prompts.of(subject)
-        if not of.add(now, _skeleton(prompt)):
+        if not of.add(now, limits.window, _skeleton(prompt)):
             return None
         count, similar = len(of), of.similar
-        if count < QUERIES or similar < SIMILAR * count or now - of.told < WINDOW:
+        if count < limits.prompts or similar < limits.similar * count or now - of.told < limits.window:
             return None
         of.told = now
-        why = f"{similar} of {count} different prompts within {WINDOW / 60:g} min vary another one in one place"
+        why = f"{similar} of {count} different prompts within {limits.window / 60:g} min vary another one in one place"
         return Signal("extraction/template", subject, why)
 
     def answered(self, caller: Caller, tokens: int) -> Signal | None:
         """Tokens of an answer to a caller. A signal when they are many, and many times what this caller usually gets."""
-        subject, window = subject_of(caller), int(self._clock() // WINDOW)
+        subject, limits = subject_of(caller), self.settings
+        window = int(self._clock() // limits.window)
         of = self._volumes.of(subject)
         if window != of.window:
             if of.window >= 0:
                 # An exponential average, so that last month weighs little; a burst counts only as far as it is not the signal itself.
-                last = min(of.tokens, TIMES * of.usual) if of.usual else of.tokens
+                last = min(of.tokens, limits.times * of.usual) if of.usual else of.tokens
                 of.usual = last if of.usual is None else 0.8 * of.usual + 0.2 * last
             of.window, of.tokens = window, 0
         of.tokens += tokens
-        if of.usual is None or of.tokens < FLOOR or of.tokens < TIMES * of.usual or of.told == window:
+        if of.usual is None or of.tokens < limits.tokens or of.tokens < limits.times * of.usual or of.told == window:
             return None
         of.told = window
-        why = f"{of.tokens} tokens answered within {WINDOW / 60:g} min; usually {of.usual:.0f}"
+        why = f"{of.tokens} tokens answered within {limits.window / 60:g} min; usually {of.usual:.0f}"
         return Signal("extraction/volume", subject, why)
 
     def detected(self, caller: Caller, fingerprint: str) -> Signal | None:
@@ -173,15 +169,15 @@ class Signals:
 
         fingerprint: what is the same about the same attack, such as the detector and the digest of the normalised text.
         """
-        now, subject = self._clock(), subject_of(caller)
+        now, subject, limits = self._clock(), subject_of(caller), self.settings
         spread, of = self._by_fingerprint.of(fingerprint[:200]), self._by_caller.of(subject)
-        callers = spread.add(now, subject)
-        of.add(now, fingerprint[:200])
-        minutes = f"within {WINDOW / 60:g} min"
-        if callers >= CALLERS and now - spread.told >= WINDOW:
+        callers = spread.add(now, limits.window, subject)
+        of.add(now, limits.window, fingerprint[:200])
+        minutes = f"within {limits.window / 60:g} min"
+        if callers >= limits.callers and now - spread.told >= limits.window:
             spread.told = now
             return Signal("campaign/spread", fingerprint[:200], f"{callers} callers sent the same attack {minutes}")
-        if len(of.seen) >= HITS and now - of.told >= WINDOW:
+        if len(of.seen) >= limits.attacks and now - of.told >= limits.window:
             of.told = now
             return Signal("campaign/persistence", subject, f"{len(of.seen)} attacks by one caller {minutes}")
         return None

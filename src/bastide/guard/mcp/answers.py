@@ -133,7 +133,7 @@ async def _tools(body: dict[str, Any], party: Party) -> dict[str, Any]:
     described = [
         Tool(t["name"], str(t.get("description") or ""), t.get("inputSchema"), party.server.component) for t in allowed
     ]
-    offered = {tool.name for tool in await party.gate.offer(party.caller, party.server, described)}
+    offered = {tool.name for tool in await party.gate.offer(party.caller, party.conversation, party.server, described)}
     tools = [made for tool in allowed if tool["name"] in offered and (made := await _described(tool, party))]
     return {**{key: value for key, value in body.items() if key in _PLAIN}, "tools": tools}
 

@@ -44,12 +44,19 @@ class ToolGate(Protocol):
     the caller's own: two callers that use the same name have two conversations.
     """
 
-    async def offer(self, caller: Caller, server: McpServer, tools: Sequence[Tool]) -> Sequence[Tool]:
+    async def offer(
+        self, caller: Caller, conversation: str, server: McpServer, tools: Sequence[Tool]
+    ) -> Sequence[Tool]:
         """Those of the tools that the caller may see. A tool may be left out; its description is as the server wrote it."""
         ...
 
-    async def call(self, caller: Caller, conversation: str, server: McpServer, call: ToolCall) -> dict[str, Any]:
-        """The arguments to send, perhaps edited (a tenant filter). Raises `Denied` with the approval id in `details`."""
+    async def call(
+        self, caller: Caller, conversation: str, server: McpServer, call: ToolCall, session: str
+    ) -> dict[str, Any]:
+        """The arguments to send, perhaps edited (a tenant filter). Raises `Denied` with the approval id in `details`.
+
+        session: in which the call is made; '' where there are none. Limits on loops are counted by it.
+        """
         ...
 
     async def result(

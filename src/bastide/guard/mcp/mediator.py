@@ -189,7 +189,7 @@ class Mediator:
         if incident := party.book.refusal(party.server.component, party.owner, name):
             raise await party.refuse(incident)
         call = ToolCall(str(message.id), name, arguments, dump(arguments).decode())
-        sent = await party.gate.call(party.caller, party.conversation, party.server, call)
+        sent = await party.gate.call(party.caller, party.conversation, party.server, call, party.session)
         pending.call = call
         made = {**body, "arguments": sent} if "arguments" in body or sent else dict(body)
         if "inputResponses" in body:

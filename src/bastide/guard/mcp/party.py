@@ -28,6 +28,8 @@ class Party(Struct, frozen=True):
     server: McpServer
     gate: ToolGate
     book: Book
+    session: str = ""
+    """The MCP session, in which loops are counted; '' where there are none."""
 
     @property
     def owner(self) -> Owner:

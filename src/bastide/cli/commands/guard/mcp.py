@@ -107,6 +107,6 @@ async def _run(runtime: Runtime, server: McpServer, caller: Caller) -> int:
     book = Book(load_all(runtime.engine.settings.mcp))
     await runtime.start()
     try:
-        return await wrap(Party(caller, CONVERSATION, server, EngineGate(runtime), book))
+        return await wrap(Party(caller, CONVERSATION, server, EngineGate(runtime), book, "stdio"))
     finally:
         await runtime.stop()
