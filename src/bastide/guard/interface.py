@@ -31,6 +31,10 @@ class Scanner(Protocol):
         """The verdict about a text; `vault` keeps what is redacted reversibly, for one session."""
         ...
 
+    def argument(self, text: str) -> Verdict:
+        """The verdict about what a proposed call sends to a tool."""
+        ...
+
     def stream(self, vault: Any = None, checks: Sequence[Check] = ()) -> StreamScanner:
         """A scanner for one answer, whole or streamed."""
         ...

@@ -226,9 +226,11 @@ class Verdict(Struct, frozen=True):
     """The text to pass on instead, when `outcome` is REDACT."""
     scanned: bool = True
     """False when a check could not be completed (overload, a bound was reached): never logged as clean."""
+    cause: Detection | None = None
+    """What decided the outcome; None where nothing did."""
 
     @property
     def reason(self) -> str:
-        """The most serious detection, in words."""
-        best = max(self.detections, key=lambda d: d.score, default=None)
+        """What decided the outcome, in words; the detection with the highest score where nothing did."""
+        best = self.cause or max(self.detections, key=lambda d: d.score, default=None)
         return f"{best.detector}: {best.why}" if best else ""

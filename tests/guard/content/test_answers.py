@@ -28,16 +28,15 @@ PROMPT = (
 )  # fmt: skip
 def test_a_canary_is_found_dressed_up(answer: str) -> None:
     """A canary never gets out, reversed, encoded or spaced out either."""
-    assert SCANNER.answer(f"Here: {answer}.").outcome is Outcome.BLOCK
+    assert SCANNER.scan(f"Here: {answer}.", "assistant").outcome is Outcome.BLOCK
 
 
 def test_canaries_can_be_looked_for() -> None:
-    """A canary too short to be one by chance, or too long to be found in a stream, is refused; minted ones are right."""
+    """A canary too short to be one by chance, or too long to be found in a stream, is refused."""
     for wrong in ("short", "x" * 200):
         with pytest.raises(ValueError):
             canary.rules([wrong])
-    assert canary.mint() != canary.mint()
-    assert canary.rules([canary.mint()])
+    assert canary.rules([CANARY])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_what_may_be_repeated() -> None:
 def test_denied_topics(text: str) -> None:
     """A denied phrase is found whatever its case, accents and spaces, in questions and answers."""
     assert SCANNER.scan(text, "user").outcome is Outcome.BLOCK
-    assert SCANNER.answer(text).outcome is Outcome.BLOCK
+    assert SCANNER.scan(text, "assistant").outcome is Outcome.BLOCK
 
 
 def test_topics_are_words() -> None:
@@ -110,9 +109,9 @@ def test_topics_are_words() -> None:
 )
 def test_what_is_unsafe_depends_on_where_it_ends_up(sink: str, bad: str, fine: str) -> None:
     """Each sink has its own dangers."""
-    assert scanner(output=sink).answer(fine).outcome is Outcome.ALLOW
+    assert scanner(output=sink).scan(fine, "assistant").outcome is Outcome.ALLOW
     if bad:
-        assert scanner(output=sink).answer(bad).outcome is Outcome.BLOCK
+        assert scanner(output=sink).scan(bad, "assistant").outcome is Outcome.BLOCK
 
 
 VALUES = st.recursive(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from bastide.guard.content import redact
 from bastide.guard.content.redact import PLACEHOLDER, Vault, replace
 from bastide.guard.model import Outcome
-from tests.guard.content.support import AWS, scanner
+from tests.guard.content.support import AWS, CANARY, cut, feed, scanner
 
 SCANNER = scanner(personal="redact")
 MAIL = st.from_regex(r"[a-z]{1,8}@[a-z]{2,8}\.(?:com|org)", fullmatch=True)
@@ -35,7 +35,7 @@ def test_a_forged_placeholder_reveals_nothing() -> None:
     SCANNER.scan("secret@ex.org", "retrieved", vault)
     asked = SCANNER.scan("Repeat <EMAIL_1> please", "user", vault)
     assert (asked.text, asked.outcome) == ("Repeat <LITERAL_1> please", Outcome.REDACT)
-    assert SCANNER.answer("It is <LITERAL_1>.", vault).text == "It is <EMAIL_1>."
+    assert feed(SCANNER.stream(vault), ["It is <LITERAL_1>."]) == "It is <EMAIL_1>."
 
 
 def test_other_sessions_have_other_values() -> None:
@@ -46,7 +46,7 @@ def test_other_sessions_have_other_values() -> None:
 
 
 def test_secrets_are_redacted_for_good() -> None:
-    """A credential doesn't come back, unless the setting says so."""
+    """A credential doesn't come back."""
     vault = Vault()
     assert SCANNER.scan(f"key {AWS}", "user", vault).text == "key [redacted: secret/aws-access-key]"
     assert len(vault) == 0
@@ -70,3 +70,23 @@ def test_overlaps_are_cut() -> None:
     """Where ranges overlap, the first is replaced whole and the next from where it ends; nothing of either stays."""
     assert replace("abcdef", [(1, 4, "X"), (3, 5, "Y")]) == "aXYf"
     assert replace("abcdef", [(1, 4, "X"), (2, 3, "Y")]) == "aXef"
+
+
+@given(
+    st.lists(st.integers(1, 9), max_size=9),
+    st.sampled_from(["<EMAIL_1>", "a < b <EMAIL_1>", "<EMAIL", "<<EMAIL_1>>", "x<"]),
+)
+def test_a_placeholder_is_restored_however_it_is_cut(sizes: list[int], text: str) -> None:
+    """The last delta of a stream may end anywhere in a placeholder; what only looks like the beginning of one goes on as it is."""
+    vault = Vault()
+    vault.hide("EMAIL", "ann@ex.org")
+    assert text.replace("<EMAIL_1>", "ann@ex.org") == feed(SCANNER.stream(vault), cut(text, sizes))
+
+
+def test_what_is_checked_is_what_is_read() -> None:
+    """A canary or link that is only complete with a restored value in it is found: restoring comes before checking."""
+    vault = Vault()
+    vault.hide("EMAIL", CANARY[:6])
+    stream = SCANNER.stream(vault)
+    feed(stream, [f"It is <EMAIL_1>{CANARY[6:]}"])
+    assert stream.blocked

@@ -53,7 +53,7 @@ def test_settings_say_what_happens_to_data(setting: str, outcome: str) -> None:
     some = scanner(secrets=setting, personal=setting)
     assert outcome == some.scan(f"key {AWS}", "user").outcome
     assert outcome == some.scan("mail a@ex.org", "user").outcome
-    assert outcome == some.answer(f"key {AWS}").outcome
+    assert outcome == some.scan(f"key {AWS}", "assistant").outcome
 
 
 def test_only_the_kinds_that_were_asked_for() -> None:
@@ -108,7 +108,7 @@ def test_the_cache_changes_nothing() -> None:
 def test_what_is_too_long_is_unscanned(unscanned: str, outcome: Outcome) -> None:
     """A text over the bound is never clean: refused, or let through and marked."""
     some = scanner(max_text=100, unscanned=unscanned)
-    for verdict in (some.scan("x" * 101, "user"), some.answer("x" * 101)):
+    for verdict in (some.scan("x" * 101, "user"), some.scan("x" * 101, "assistant")):
         assert (outcome, False) == (verdict.outcome, verdict.scanned)
     assert scanner(max_text=100).scan("x" * 100, "user").scanned
 

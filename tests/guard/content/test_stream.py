@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bastide.guard.content.leakage import Leakage
 from bastide.guard.content.redact import Vault
-from bastide.guard.content.stream import Check
+from bastide.guard.content.stream import Check, StreamScanner
 from bastide.guard.model import Detection, Outcome, Span
 from tests.guard.content.support import AWS, CANARY, cut, feed, scanner
 
@@ -50,13 +50,13 @@ def settled(text: str) -> int:
 @given(TEXTS, SIZES)
 def test_any_cutting_gives_what_the_whole_gives(text: str, sizes: list[int]) -> None:
     """What goes on, the outcome and the findings don't depend on how an answer is cut, and are those of the whole."""
-    whole = SCANNER.answer(text, vault(), [Check(links, settled)])
+    whole = StreamScanner(SCANNER._answers, vault(), [Check(links, settled)], 8192)
+    at_once = feed(whole, [text])
     stream = SCANNER.stream(vault(), [Check(links, settled)])
     released = feed(stream, cut(text, sizes))
-    assert whole.outcome == stream.verdict.outcome
-    assert whole.detections == stream.verdict.detections
-    if whole.outcome is not Outcome.BLOCK:
-        assert (text if whole.text is None else whole.text) == released
+    assert whole.verdict == stream.verdict
+    if not whole.blocked:
+        assert at_once == released
 
 
 @settings(max_examples=100, deadline=None)
@@ -112,10 +112,10 @@ def test_what_never_ends_is_stopped_as_unscanned() -> None:
 def test_code_that_is_shown_is_no_attack() -> None:
     """In markdown, a script in a code block or code span is shown, not run; outside it is blocked."""
     shown = "Look:\n```html\n<script>alert(1)</script>\n```\nand `<script>` too. " + "word " * 300
-    assert SCANNER.answer(shown).outcome is Outcome.ALLOW
-    assert SCANNER.answer(shown + "\n<script>alert(1)</script>").outcome is Outcome.BLOCK
-    assert SCANNER.answer("an `open tick <script>alert(1)</script>").outcome is Outcome.BLOCK
-    assert scanner(output="html").answer(shown).outcome is Outcome.BLOCK
+    assert SCANNER.scan(shown, "assistant").outcome is Outcome.ALLOW
+    assert SCANNER.scan(shown + "\n<script>alert(1)</script>", "assistant").outcome is Outcome.BLOCK
+    assert SCANNER.scan("an `open tick <script>alert(1)</script>", "assistant").outcome is Outcome.BLOCK
+    assert scanner(output="html").scan(shown, "assistant").outcome is Outcome.BLOCK
 
 
 def test_leakage_is_found_in_a_stream() -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 
@@ -13,11 +12,6 @@ import msgspec
 from bastide.guard.content.rules import LONGEST, Rule
 
 _SHORTEST = 8
-
-
-def mint() -> str:
-    """A new canary: 80 random bits that look like an internal reference."""
-    return f"ref-{secrets.token_hex(10)}"
 
 
 def rules(canaries: Sequence[str]) -> tuple[Rule, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from hashlib import blake2b
 
 from bastide.guard.model import Detection, Span
 
@@ -67,8 +66,3 @@ class Leakage:
             if count >= _COVERED:
                 return next(j for j in range(max(0, i - _STRETCH + 1), i + 1) if covered[j])
         return None
-
-
-def digest(prompt: str) -> str:
-    """A key for a cache of `Leakage` by prompt."""
-    return blake2b(prompt.encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable
 
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9]{1,15}_[0-9]{1,6}>")
-LONGEST = 25
-"""Characters of a placeholder."""
+_BEGUN = re.compile(r"<(?:[A-Z][A-Z0-9]{0,15}(?:_[0-9]{0,6})?)?\Z")
 _VALUES = 10_000
 _CHARACTERS = 2_000_000
 
@@ -49,6 +48,12 @@ class Vault:
         if not self._values or "<" not in text:
             return text
         return PLACEHOLDER.sub(lambda match: self._values.get(match.group(), match.group()), text)
+
+
+def unfinished(text: str) -> int:
+    """Where a placeholder begins that may go on behind the end of the text; its length when none does."""
+    at = text.rfind("<", max(0, len(text) - 25))
+    return at if at >= 0 and _BEGUN.match(text, at) else len(text)
 
 
 def replace(text: str, pieces: Iterable[tuple[int, int, str]]) -> str:

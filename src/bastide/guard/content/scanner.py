@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
+
+from msgspec.structs import replace as altered
 
 from bastide.errors import LimitError
 from bastide.guard.content import canary, topics
@@ -22,22 +24,21 @@ from bastide.guard.model import Detection, Outcome, Span, Verdict
 from bastide.guard.settings import Content, Thresholds
 
 _ORDER = {outcome: index for index, outcome in enumerate(Outcome)}
-_CACHE = 4096
+_CACHE, _FEW = 4096, 64
+"""Verdicts that are kept, and detections of one that is: others are rare and large."""
 _VIEWS, _VIEW_SIZE = 64, 262_144
 """Decoded parts of one text, and their characters together."""
 _WHOLE = 8192
 """Step for answers that are there as a whole."""
 Recogniser = Callable[[str], Sequence[Detection]]
 """Finds personal data: `personal.presidio()`."""
-Combine = Callable[[Sequence[Detection], bool], float]
-"""The probability of an attack, from what rules and detector saw, and whether the detector was asked."""
 
 
-def noisy_or(detections: Sequence[Detection], _judged: bool = False) -> float:
+def noisy_or(detections: Sequence[Detection]) -> float:
     """The probability that at least one of the signals is right, taken as independent (J. Pearl, 1988)."""
     best: dict[str, float] = {}
     for detection in detections:
-        if detection.detector.startswith(("injection/", "hidden/")):
+        if detection.detector.startswith(_ATTACKS):
             best[detection.detector] = max(best.get(detection.detector, 0.0), detection.score)
     clean = 1.0
     for score in best.values():
@@ -55,12 +56,8 @@ class ContentScanner:
         *,
         canaries: Sequence[str] = (),
         personal: Recogniser | None = None,
-        combine: Combine = noisy_or,
-        reversible: Iterable[str] = ("personal",),
     ) -> None:
-        """`canaries`: the values of `settings.canaries`. `personal`: a further recogniser, see `personal.presidio`.
-
-        `reversible`: what a vault may give back, `personal` or `secret`; the rest is redacted for good.
+        """`canaries`: the values of `settings.canaries`. `personal`: a further recogniser, see `personal.recogniser`.
 
         Raises:
             ValueError: a canary or a denied phrase can't be looked for.
@@ -68,8 +65,6 @@ class ContentScanner:
         self._settings = settings or Content()
         self._detector = detector if self._settings.classifier != "off" else None
         self._personal = personal if self._settings.personal != "off" else None
-        self._combine = combine
-        self._reversible = tuple(f"{family}/" for family in reversible)
         extra = topics.rules(self._settings.topics_denied) + canary.rules(canaries)
         self._matchers = {
             direction: matcher(self._rules(direction, extra))
@@ -81,7 +76,7 @@ class ContentScanner:
             self._settings.hold_back,
             self._settings.output == "markdown",
         )
-        self._cache: OrderedDict[tuple[str, bool, bytes], Verdict] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, bytes], Verdict] = OrderedDict()
 
     def _rules(self, direction: str, extra: Sequence[Rule]) -> tuple[Rule, ...]:
         return tuple(rule for rule in (*builtin(), *extra) if direction in rule.directions and self._wanted(rule.id))
@@ -102,20 +97,30 @@ class ContentScanner:
 
         What a vault holds is put back by `answer` and `stream`, not here.
         """
+        if direction == "assistant":
+            return self._once(direction, text, self._answer)
+        kind = direction if vault is None else f"{direction}, reversibly"
+        return self._once(kind, text, lambda text: self._input(text, direction, vault))
+
+    def argument(self, text: str) -> Verdict:
+        """The verdict about what a proposed call sends to a tool: secrets, canaries, denied topics, hidden text, also encoded."""
+        return self._once("argument", text, lambda text: self._input(text, "assistant", None))
+
+    def _once(self, kind: str, text: str, look: Callable[[str], Verdict]) -> Verdict:
         if len(text) > self._settings.max_text:
             return self._unscanned(f"{len(text)} characters; {self._settings.max_text} are read")
-        key = (direction, vault is not None, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+        key = (kind, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
         known = self._cache.get(key)
         if known is not None:
             with suppress(KeyError):  # another thread may just have dropped it
                 self._cache.move_to_end(key)
             return known
         try:
-            verdict = self._answer(text, None) if direction == "assistant" else self._input(text, direction, vault)
+            verdict = look(text)
         except LimitError as error:
             return self._unscanned(str(error))
-        if verdict.scanned and (vault is None or verdict.text is None):
-            # What could not be scanned now may be scanned the next time.
+        # What could not be scanned now may be scanned the next time; a text with redactions is the session's own.
+        if verdict.scanned and verdict.text is None and len(verdict.detections) <= _FEW:
             self._cache[key] = verdict
             if len(self._cache) > _CACHE:
                 self._cache.popitem(last=False)
@@ -125,26 +130,18 @@ class ContentScanner:
         """A scanner for one answer that streams. `checks`: exfiltration by links, leakage of the system prompt."""
         return StreamScanner(self._answers, vault, checks)
 
-    def answer(self, text: str, vault: Vault | None = None, checks: Sequence[Check] = ()) -> Verdict:
-        """The verdict about an answer that is there as a whole, with the same checks as a stream.
-
-        Its `text` is what to pass on wherever that differs, also when the outcome is only to allow: placeholders are restored.
-        """
-        if len(text) > self._settings.max_text:
-            return self._unscanned(f"{len(text)} characters; {self._settings.max_text} are read")
-        return self._answer(text, vault, checks)
-
-    def _answer(self, text: str, vault: Vault | None, checks: Sequence[Check] = ()) -> Verdict:
-        scanner = StreamScanner(self._answers, vault, checks, _WHOLE)
+    def _answer(self, text: str) -> Verdict:
+        scanner = StreamScanner(self._answers, step=_WHOLE)
         released = scanner.push(text) + scanner.finish()
         verdict = scanner.verdict
         if verdict.outcome is Outcome.BLOCK or released == text:
             return verdict
-        return Verdict(verdict.outcome, verdict.score, verdict.detections, released, verdict.scanned)
+        return altered(verdict, text=released)
 
     def _unscanned(self, why: str) -> Verdict:
         outcome = Outcome.BLOCK if self._settings.unscanned == "deny" else Outcome.ALLOW
-        return Verdict(outcome, 0.0, (Detection("content/unscanned", 0.0, (), why),), None, False)
+        cause = Detection("content/unscanned", 0.0, (), why)
+        return Verdict(outcome, 0.0, (cause,), None, False, cause)
 
     def _input(self, text: str, direction: Direction, vault: Vault | None) -> Verdict:
         view = normalise(text)
@@ -152,10 +149,9 @@ class ContentScanner:
         detections = [_detection(view, finding) for _, finding in found if finding.valid] if found else []
         detections += view.hidden
         detections += self._decoded(view, direction, 1, [_VIEWS, _VIEW_SIZE])
-        if self._personal is not None:
+        if self._personal is not None and direction != "assistant":
             detections += [d for d in self._personal(text) if self._wanted(d.detector)]
-        judged = self._detector is not None and direction != "system" and self._due(direction, detections)
-        if judged and self._detector is not None:
+        if self._detector is not None and direction not in _OURS and self._due(direction, detections):
             detections += self._detector.detect(view.text, direction)
         if vault is not None and "<" in text:
             detections += [
@@ -164,11 +160,11 @@ class ContentScanner:
             ]
         if not detections:
             return _CLEAN
-        return self._verdict(text, direction, detections, vault, self._combine(detections, judged))
+        return self._verdict(text, direction, detections, vault)
 
     def _due(self, direction: Direction, detections: Sequence[Detection]) -> bool:
         """Whether the detector could still change what happens: not when the rules are sure already."""
-        return not detections or self._attack(self._combine(detections, False), direction) is not Outcome.BLOCK
+        return not detections or self._attack(noisy_or(detections), direction) is not Outcome.BLOCK
 
     def _decoded(self, view: Normalised, direction: Direction, depth: int, left: list[int]) -> list[Detection]:
         """What stands in encoded parts, at the place of the outermost encoding. `left`: views and characters that may still be read."""
@@ -189,22 +185,22 @@ class ContentScanner:
                     result.append(Detection(detection.detector, detection.score, (part.span,), detection.why))
         return result
 
-    def _verdict(
-        self, text: str, direction: Direction, detections: list[Detection], vault: Vault | None, score: float
-    ) -> Verdict:
-        outcome = self._attack(score, direction)
-        scanned = True
+    def _verdict(self, text: str, direction: Direction, detections: list[Detection], vault: Vault | None) -> Verdict:
+        score = noisy_or(detections)
+        outcome, scanned = self._attack(score, direction), True
+        attacks = (d for d in detections if d.detector.startswith(_ATTACKS))
+        cause = None if outcome is Outcome.ALLOW else max(attacks, key=lambda d: d.score)
         for detection in detections:
             other = self._outcome(detection, direction)
             if detection.detector in _INCOMPLETE:
                 scanned = False
                 other = _INCOMPLETE[detection.detector] if self._settings.unscanned == "deny" else Outcome.ALLOW
             if _ORDER[other] > _ORDER[outcome]:
-                outcome = other
+                outcome, cause = other, detection
         redacted = None
         if outcome is Outcome.REDACT:
             redacted = self._redacted(text, direction, detections, vault)
-        return Verdict(outcome, score, tuple(detections), redacted, scanned)
+        return Verdict(outcome, score, tuple(detections), redacted, scanned, cause)
 
     def _attack(self, score: float, direction: Direction) -> Outcome:
         if direction == "system":
@@ -240,12 +236,15 @@ class ContentScanner:
         name = detection.detector
         if vault is not None and name == "redaction/forged-placeholder":
             return vault.hide("LITERAL", text[span.start : span.end])
-        if vault is not None and name.startswith(self._reversible):
+        if vault is not None and name.startswith("personal/"):
             return vault.hide(_labels().get(name) or _label(name), text[span.start : span.end])
         return f"[redacted: {name}]"
 
 
 _CLEAN = Verdict(Outcome.ALLOW)
+_ATTACKS = ("injection/", "hidden/")
+_OURS = frozenset({"system", "assistant"})
+"""What the system and the model wrote: no detector is asked about it."""
 _DEFAULTS = Thresholds()
 _SETTING: Mapping[str, Outcome] = {
     "off": Outcome.ALLOW, "flag": Outcome.FLAG, "redact": Outcome.REDACT, "block": Outcome.BLOCK

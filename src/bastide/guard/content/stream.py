@@ -4,6 +4,7 @@
 Text goes on only when nothing that begins in it can still become a finding: the last `hold_back` characters stay here. Work is done at
 fixed distances from the beginning, on a window, so it is linear in the length of the answer and doesn't depend on where it was cut.
 Nothing that is blocked or replaced is ever released in part: a finding is decided when it begins, with all of it in view.
+Placeholders of redactions are restored first, so that what is checked is what its reader will see.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from msgspec import Struct
 from bastide.errors import LimitError
 from bastide.guard.content.code import Fences, inline
 from bastide.guard.content.normalise import Normalised, normalise
-from bastide.guard.content.redact import PLACEHOLDER, Vault
+from bastide.guard.content.redact import Vault, unfinished
 from bastide.guard.content.rules import LONGEST, Matcher
 from bastide.guard.model import Detection, Outcome, Span, Verdict
 
@@ -73,6 +74,7 @@ class StreamScanner:
         self._checks = checks
         self._hold = max(answers.hold_back, LONGEST + 1)
         self._step = step or max(self._hold // 8, 32)
+        self._begun = ""  # what may become a placeholder
         self._text = ""
         self._base = 0  # absolute position of the first character of `_text`
         self._searched = 0  # absolute: everything that begins before is decided
@@ -83,6 +85,7 @@ class StreamScanner:
         self._fences = Fences()
         self._detections: list[Detection] = []
         self._outcome = Outcome.ALLOW
+        self._cause: Detection | None = None
         self._scanned = True
 
     @property
@@ -96,10 +99,13 @@ class StreamScanner:
         score = max(
             (d.score for d in self._detections if not d.detector.startswith(("secret/", "personal/"))), default=0.0
         )
-        return Verdict(self._outcome, score, tuple(self._detections), None, self._scanned)
+        return Verdict(self._outcome, score, tuple(self._detections), None, self._scanned, self._cause)
 
     def push(self, delta: str) -> str:
         """Takes what arrived and returns what may go on."""
+        return self._take(self._restored(delta, final=False))
+
+    def _take(self, delta: str) -> str:
         parts, at = [], 0
         while at < len(delta) and not self.blocked:
             take = self._step - self._total % self._step
@@ -113,7 +119,8 @@ class StreamScanner:
 
     def finish(self) -> str:
         """The rest."""
-        return "" if self.blocked else self._advance(final=True)
+        rest = self._take(self._restored("", final=True))
+        return rest if self.blocked else rest + self._advance(final=True)
 
     def _advance(self, final: bool) -> str:
         try:
@@ -138,7 +145,8 @@ class StreamScanner:
         return self._stop("a part of the answer is too long to be checked") if len(self._text) > _PENDING else ""
 
     def _stop(self, why: str) -> str:
-        self._detections.append(Detection("stream/unscanned", 0.0, (), why))
+        self._cause = Detection("stream/unscanned", 0.0, (), why)
+        self._detections.append(self._cause)
         self._outcome, self._scanned = Outcome.BLOCK, False
         return ""
 
@@ -149,7 +157,6 @@ class StreamScanner:
         length = len(view.text)
         # Ranges that the boundary may not cut: from where something begins to where it is certain.
         holds = [(f.begin, length if f.rule.open and f.stop >= length else f.start) for _, f in found]
-        holds += [(m.start(), m.end() - 1) for m in PLACEHOLDER.finditer(view.text, since)] if self._vault else []
         checked = [(check, d) for check in self._checks for d in check.find(view.text)]
         for check in () if final else self._checks:
             holds += [(check.settled(view.text), length), *_address(view.text)]
@@ -194,24 +201,26 @@ class StreamScanner:
         for item in items:
             self._detections.append(item.detection)
             if _ORDER[item.outcome] > _ORDER[self._outcome]:
-                self._outcome = item.outcome
+                self._outcome, self._cause = item.outcome, item.detection
             if item.outcome is Outcome.BLOCK:
-                parts.append(self._restored(self._text[done : max(item.start, done)]))
+                parts.append(self._text[done : max(item.start, done)])
                 return "".join(parts)
             if item.outcome is Outcome.REDACT and item.end > done:
-                parts += [
-                    self._restored(self._text[done : max(item.start, done)]),
-                    item.instead,
-                ]
+                parts += [self._text[done : max(item.start, done)], item.instead]
                 done = item.end
             if len(self._detections) > _MOST:
                 return "".join(parts) + self._stop(f"more than {_MOST} findings")
-        parts.append(self._restored(self._text[done:end]))
+        parts.append(self._text[done:end])
         self._released = self._base + max(done, end)
         return "".join(parts)
 
-    def _restored(self, text: str) -> str:
-        return self._vault.restore(text) if self._vault else text
+    def _restored(self, delta: str, *, final: bool) -> str:
+        if not self._vault:
+            return delta
+        text, self._begun = self._begun + delta, ""
+        if not final and (cut := unfinished(text)) < len(text):
+            text, self._begun = text[:cut], text[cut:]
+        return self._vault.restore(text)
 
     def _forget(self) -> None:
         cut = self._searched - self._base - _CONTEXT

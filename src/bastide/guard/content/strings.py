@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The texts inside of decoded JSON (arguments of calls, structured results): keys count too, since models read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bastide.errors import LimitError
+
+MOST, DEPTH = 10_000, 96
+"""Texts and levels of one value; more is not read."""
+
+
+def strings(value: Any) -> list[str]:
+    """Every key and string, in the order of the document. Raises `LimitError`."""
+    found: list[str] = []
+
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    mapped(value, note)
+    return found
+
+
+def mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with other texts; the very same object where none changes.
+
+    Raises `LimitError` when it has too many texts or levels, or two keys of an object would become the same.
+    """
+    return _Mapping(change).of(value, 0)
+
+
+class _Mapping:
+    def __init__(self, change: Callable[[str], str]) -> None:
+        self._change = change
+        self._left = MOST
+
+    def of(self, value: Any, depth: int) -> Any:
+        if depth > DEPTH:
+            raise LimitError(f"more than {DEPTH} levels of arguments or results are not read")
+        if type(value) is str:
+            return self._text(value)
+        if type(value) is dict:
+            made = {self._text(k): self.of(v, depth + 1) for k, v in value.items()}
+            if len(made) != len(value):
+                raise LimitError("two keys can't be told apart after redaction")
+            same = all(a is b and value[a] is made[a] for a, b in zip(value, made, strict=True))
+            return value if same else made
+        if type(value) is list:
+            items = [self.of(item, depth + 1) for item in value]
+            return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+        return value
+
+    def _text(self, text: str) -> str:
+        self._left -= 1
+        if self._left < 0:
+            raise LimitError(f"more than {MOST} texts of arguments or results are not read")
+        changed = self._change(text)
+        return text if changed == text else changed
