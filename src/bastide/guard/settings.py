@@ -121,6 +121,8 @@ class ModelRoute:
     input_price: float = 0.0
     """Per million tokens, in the currency of the budgets."""
     output_price: float = 0.0
+    answer_schema: Path | None = None
+    """File with a JSON schema that each text of an answer has to satisfy; streamed ones are held back to their end."""
     location: Location = Location()
 
 
@@ -199,8 +201,14 @@ class Content:
     """Detector ids after `personal/`; empty: all."""
     canaries: tuple[Secret, ...] = ()
     """Strings that must never appear in an answer."""
-    output: Literal["text", "markdown", "html", "shell", "sql"] = "markdown"
-    """Where answers end up: what is unsafe depends on it."""
+    personal_engine: Literal["auto", "own", "presidio"] = "auto"
+    """own: recognisers of forms with check digits; presidio: names and places too, slower; auto: Presidio where it is installed."""
+    personal_model: str = "en_core_web_sm"
+    """The spaCy package that Presidio uses; its name begins with its language."""
+    output: Literal["text", "markdown", "html", "shell", "sql"] | None = None
+    """Where answers end up: what is unsafe depends on it. None: what the plan says that the components `render`, else markdown."""
+    tool_schemas: Literal["enforce", "off"] = "enforce"
+    """Whether the arguments of a call have to be what the tool's own description demands."""
     url_hosts: tuple[str, ...] = ()
     """Hosts to which links and images in answers may point; empty: those in the user's own messages."""
     topics_denied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
