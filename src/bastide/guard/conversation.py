@@ -7,17 +7,21 @@ This is the guard itself, without network or clock: the gateway, the library, th
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from functools import lru_cache
+from functools import partial
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bastide.errors import Denied, TooLarge
+from bastide.errors import Denied, LimitError, TooLarge
+from bastide.guard.arguments import fit, held, way_out
+from bastide.guard.content.cache import ByDigest
 from bastide.guard.content.leakage import Leakage
 from bastide.guard.content.redact import Vault
 from bastide.guard.content.stream import Check, StreamScanner
+from bastide.guard.content.strings import mapped, strings
 from bastide.guard.engine import Engine, denied
-from bastide.guard.events import Request, Role, Text, ToolCall, ToolResult, Turn
+from bastide.guard.events import Part, Request, Role, Text, ToolCall, ToolResult, Turn
 from bastide.guard.flow.exfiltration import links, neutral, scan_links, settled
 from bastide.guard.flow.session import Session
 from bastide.guard.limits.loops import LoopGuard
@@ -32,10 +36,13 @@ from bastide.guard.model import (
     Outcome,
     Question,
     Ruling,
+    SideEffect,
     Verdict,
 )
 from bastide.guard.policy.retrieval import restrict
 from bastide.guard.reading import Intake, Reading
+
+PartT = TypeVar("PartT", bound=Part)
 
 
 class CallDecision(Struct, frozen=True):
@@ -46,6 +53,8 @@ class CallDecision(Struct, frozen=True):
     ruling: Ruling
     influence: Influence
     meaning: Meaning
+    seen: Verdict = Verdict(Outcome.ALLOW)
+    """What stands in the arguments."""
 
     @property
     def allowed(self) -> bool:
@@ -79,6 +88,8 @@ class Conversation:
         """Whether the guard has seen what the model is told."""
         self.known_tools: dict[tuple[str, str], str] = {}
         """Digests of the tools that the agent described to the model."""
+        self.schemas: dict[tuple[str, str], Any] = {}
+        """MCP server ('' for the agent's own) and tool -> JSON schema of its arguments."""
         self._checks: tuple[Check, ...] | None = None
 
     # What comes in
@@ -96,7 +107,7 @@ class Conversation:
         for opaque in request.opaque:
             reading.opaque(opaque, "request")
         reading.tools(request)
-        turns = [reading.turn(turn) for turn in request.turns]
+        turns = [self._meant(turn, reading.turn(turn)) for turn in request.turns]
         self._checks = None
         self.prompts = [p.text for t in turns if t.role in _INSTRUCTING for p in t.parts if isinstance(p, Text)]
         self.loops.turns(len(request.turns))
@@ -107,8 +118,8 @@ class Conversation:
         """A message of somebody's. Raises `Denied` when it is an attack."""
         self.watched = True
         reading = Reading(self)
-        turn = reading.turn(Turn(role, (Text(text, ("text",)),)))
-        self.session.observe(turn)
+        turn = Turn(role, (Text(text, ("text",)),))
+        self.session.observe(self._meant(turn, reading.turn(turn)))
         if role in _INSTRUCTING:
             self.prompts.append(text)
             self._checks = None
@@ -121,20 +132,50 @@ class Conversation:
         [part] = turn.parts
         assert isinstance(part, ToolResult)
         known = self._known_as(result.name, self.engine.meaning(result.name, component))
-        endorsements = self.session.observe(Turn(Role.TOOL, (replace(part, name=known),)))
+        endorsements = self.session.observe(Turn(Role.TOOL, (self._part(replace(part, name=known)),)))
         return part, Intake({}, tuple(reading.sightings), tuple(reading.unscanned), endorsements, reading.dropped)
 
     def outgoing(self, text: str) -> str:
         """A text that goes to a tool's server outside of a call. Raises `Denied`."""
         verdict = self.engine.scanner.scan(text, "assistant", self.vault)
-        if verdict.outcome is Outcome.BLOCK or not verdict.scanned:
+        if verdict.outcome is Outcome.BLOCK:
             raise Denied(f"the text was refused: {verdict.reason}", code="content_blocked")
         return verdict.text if verdict.outcome is Outcome.REDACT and verdict.text is not None else text
+
+    def _meant(self, turn: Turn, passed: Turn) -> Turn:
+        """A turn that goes on as `passed`, with redactions undone: labels, limits and policies are about the real values."""
+        if passed is turn or not self.vault:
+            return passed
+        return Turn(passed.role, tuple(map(self._part, passed.parts)))
+
+    def _part(self, part: PartT) -> PartT:
+        restore = self.vault.restore
+        if not self.vault:
+            return part
+        if isinstance(part, Text):
+            return replace(part, text=restore(part.text))
+        if isinstance(part, ToolCall):
+            return replace(part, arguments=self._restored(part.arguments), raw=restore(part.raw))
+        if isinstance(part, ToolResult):
+            content = tuple(map(self._part, part.content))
+            return replace(part, content=content, structured=self._restored(part.structured))
+        return part
+
+    def _restored(self, value: Any) -> Any:
+        try:
+            return mapped(value, self.vault.restore)
+        except LimitError:
+            # Refused, or let through as unscanned, where it is read.
+            return value
 
     # What the model answers
 
     def answering(self) -> StreamScanner:
         """A scanner for one answer: unsafe output, secrets, canaries, links that carry data out, the system prompt."""
+        return self.engine.scanner.stream(self.vault, self._plugged())
+
+    def _plugged(self) -> tuple[Check, ...]:
+        """The checks that know this conversation: links first, then a look for each system prompt."""
         if self._checks is None:
             content = self.engine.settings.content
             said = self.session.says
@@ -145,17 +186,19 @@ class Conversation:
                     return ()
                 return scan_links(text, said, content.url_hosts or self.session.hosts())[0]
 
-            leaks = [Check(_leakage(prompt)) for prompt in self.prompts if len(prompt) < _LONG_PROMPT]
+            leaks = [Check(_leakage(_bytes(prompt))) for prompt in self.prompts if len(prompt) < _LONG_PROMPT]
             self._checks = (Check(ways_out, settled, _inert), *leaks)
-        return self.engine.scanner.stream(self.vault, self._checks)
+        return self._checks
 
     # What the model proposes
 
     def decide(self, call: ToolCall, *, component: str = "", approved: bool = False) -> CallDecision:
         """The decision about a proposed call; `component`: the MCP server it goes to; `approved`: a person agreed to exactly this one.
 
-        Raises `OverLimit` when the conversation goes in circles.
+        Redactions in its arguments are undone first: what is decided, approved and made has the real values. Raises `OverLimit` when
+        the conversation goes in circles.
         """
+        call = self._part(call)
         same = self.loops.proposed(call.name, call.arguments)
         decision = self._decide(call, component, approved)
         self.loops.count(same, made=decision.allowed)
@@ -170,12 +213,13 @@ class Conversation:
         if call.arguments is None:
             reason = f"the arguments of `{call.name[:80]}` are no JSON object, so they can't be judged"
             return CallDecision(call, Ruling(Effect.DENY, reason, version=self.engine.version), influence, meaning)
+        refused = partial(Ruling, Effect.DENY, version=self.engine.version)
         try:
+            if self.engine.settings.content.tool_schemas == "enforce":
+                fit(call, self.schemas.get((component, call.name), True))
             call = replace(call, arguments=restrict(call.arguments, self.caller, meaning))
         except Denied as refusal:
-            return CallDecision(
-                call, Ruling(Effect.DENY, str(refusal), version=self.engine.version), influence, meaning
-            )
+            return CallDecision(call, refused(str(refusal)), influence, meaning)
         question = Question(
             caller=self.caller,
             action=meaning.action,
@@ -189,10 +233,29 @@ class Conversation:
         ruling = self.engine.policy.decide(question)
         if ruling.effect is not Effect.ALLOW and influence.untraced:
             ruling = replace(ruling, reason=f"{ruling.reason} ({_untraced(influence)})")
-        return CallDecision(call, ruling, influence, meaning)
+        if ruling.effect is Effect.DENY:
+            return CallDecision(call, ruling, influence, meaning)
+        try:
+            texts = strings(call.arguments)
+            leaks = self._plugged()[1:] if meaning.outbound else ()
+            seen = held(call, texts, self.engine.scanner, leaks)
+        except (Denied, LimitError) as refusal:
+            return CallDecision(call, refused(str(refusal)), influence, meaning)
+        if ruling.effect is Effect.ALLOW and not approved and (why := self._led_out(texts, meaning)):
+            reason = f"a link in the arguments of `{call.name[:80]}` may carry data out: {why}"
+            ruling = replace(ruling, effect=Effect.APPROVE, reason=reason)
+        return CallDecision(call, ruling, influence, meaning, seen)
+
+    def _led_out(self, texts: Sequence[str], meaning: Meaning) -> str:
+        """Why a link in what is sent or stored may carry data out, when somebody else may have asked for it."""
+        if not self.session.tainted or meaning.side_effect <= SideEffect.READ:
+            return ""
+        content = self.engine.settings.content
+        return way_out(texts, self.session.says, lambda: content.url_hosts or self.session.hosts())
 
     def decided(self, call: ToolCall, ruling: Ruling, component: str = "") -> CallDecision:
         """The decision about a call on which there was a ruling already, when the model proposed it."""
+        call = self._part(call)
         meaning = self.engine.meaning(call.name, component)
         if meaning.component != self.engine.meaning(call.name).component:
             # Another server's tool of the same name: the ruling wasn't about it.
@@ -239,9 +302,12 @@ def _inert(_: Detection, text: str) -> str:
     return next((neutral(link) for link in links(text)), "[link removed]")
 
 
-@lru_cache(256)
-def _leakage(prompt: str) -> Leakage:
-    return Leakage(prompt)
+def _bytes(prompt: str) -> bytes:
+    return prompt.encode("utf-8", "surrogatepass")
+
+
+_leakage = ByDigest(lambda prompt: Leakage(prompt.decode("utf-8", "surrogatepass")), 2 * 1024 * 1024)
+"""Prompts of 2 MiB together; what is known of a prompt takes about 25 times its size."""
 
 
 def _untraced(influence: Influence) -> str:

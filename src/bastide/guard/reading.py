@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bastide.errors import Denied
-from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolResult, Turn
+from bastide.errors import Denied, LimitError
+from bastide.guard.content.cache import ByDigest
+from bastide.guard.content.strings import mapped
+from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.session import Endorsement
 from bastide.guard.flow.tools import changed, digests, shadowing
 from bastide.guard.interface import Direction
@@ -26,6 +29,11 @@ REMOVED = "[removed by the guard: {}]"
 DIRECTIONS_OF: dict[Role, Direction] = {
     Role.SYSTEM: "system", Role.DEVELOPER: "system", Role.USER: "user", Role.ASSISTANT: "system", Role.TOOL: "tool",
 }  # fmt: skip
+PROSE = 24
+"""Characters from which on a text inside of JSON is read for orders to the model as well; ids, dates and words are shorter."""
+
+UNREAD = frozenset({"content/unscanned", "injection/unscanned"})
+"""Detections that say that nobody has read all of a text."""
 
 
 class Sighting(Struct, frozen=True):
@@ -82,6 +90,7 @@ class Reading:
         if fresh != of.known_tools:
             for tool in request.tools:
                 self._scan(Text(tool.description), "tool", f"tool `{tool.name[:60]}`", 0, refuse=True)
+                of.schemas[tool.server, tool.name] = tool.schema
             of.known_tools.update(fresh)
             of.session.observe_tools(request.tools)
 
@@ -94,6 +103,8 @@ class Reading:
                 parts.append(self._said(turn.role, part))
             elif type(part) is ToolResult:
                 parts.append(self._result(part))
+            elif type(part) is ToolCall:
+                parts.append(self._call(part))
             else:
                 if type(part) is Opaque:
                     self.opaque(part, turn.role.value)
@@ -123,6 +134,38 @@ class Reading:
             part, direction, role.value, label.confidentiality if label else 0, refuse=role is not Role.TOOL
         )
 
+    def _call(self, call: ToolCall) -> ToolCall:
+        """A call of the history: the model reads its arguments like every other text."""
+        source = f"call of `{call.name[:60]}`"
+        if call.arguments is None:
+            raw = self._scan(Text(call.raw), "tool", source, 0, refuse=False).text
+            if raw == call.raw:
+                return call
+            changed: Any = raw
+            made = replace(call, raw=raw)
+        else:
+            changed = self._inside(call.arguments, "tool", source, 0)
+            if changed is call.arguments:
+                return call
+            made = replace(call, arguments=changed, raw=json.dumps(changed))
+        if not call.path:
+            raise Denied(f"a text in a {source} can't go on, and can't be taken out of it", code="content_blocked")
+        self.edits[call.path] = changed
+        return made
+
+    def _inside(self, value: Any, direction: Direction, source: str, class_: int) -> Any:
+        """Decoded JSON with each of its texts as it goes on."""
+
+        def passed(text: str) -> str:
+            kind: Direction = direction if len(text) >= PROSE else "system"
+            return self._scan(Text(text), kind, source, class_, refuse=False).text
+
+        try:
+            return mapped(value, passed)
+        except LimitError as bound:
+            self.opaque(Opaque(str(bound), True), source)
+            return value
+
     def _result(self, result: ToolResult) -> ToolResult:
         meaning = self._engine.meaning(result.name, self._component)
         direction: Direction = "retrieved" if meaning.action is Action.RETRIEVE else "tool"
@@ -141,7 +184,10 @@ class Reading:
             kept = recheck(structured, self._of.caller, meaning)
             self.dropped += kept.dropped
             structured = kept.result
-        return ToolResult(result.call_id, tuple(content), result.name, result.is_error, structured, result.path)
+        if structured is not None:
+            structured = self._inside(structured, direction, meaning.component, meaning.result.confidentiality)
+        same = structured is result.structured and all(a is b for a, b in zip(content, result.content, strict=True))
+        return result if same else replace(result, content=tuple(content), structured=structured)
 
     def _checked(self, part: Text, meaning: Meaning) -> Text:
         if not needs_check(meaning):
@@ -157,7 +203,10 @@ class Reading:
         if verdict.detections or not verdict.scanned:
             self.sightings.append(Sighting(direction, source, verdict, class_))
         if not verdict.scanned:
-            raise Denied(f"a text from {source} could not be scanned: {verdict.reason}", code="unscanned")
+            # Overload degrades to the stages that ran; a text that nobody has read is blocked, unless the settings let it through.
+            if verdict.outcome is Outcome.BLOCK and verdict.cause is not None and verdict.cause.detector in UNREAD:
+                raise Denied(f"a text from {source} could not be scanned: {verdict.reason}", code="unscanned")
+            self.unscanned.append(f"text of {source}")
         if verdict.outcome is Outcome.BLOCK:
             if refuse:
                 raise Denied(
@@ -179,11 +228,13 @@ class Reading:
 _TOOLS = msgspec.json.Encoder()
 
 
-@lru_cache(512)
-def _tool_facts(encoded: bytes) -> tuple[dict[tuple[str, str], str], tuple[Detection, ...]]:
+def _make_facts(encoded: bytes) -> tuple[dict[tuple[str, str], str], tuple[Detection, ...]]:
     """Digests of tool definitions and what is wrong with them among each other; agents send the same ones with each request."""
     tools = [Tool(*fields) for fields in msgspec.json.decode(encoded)]
     return digests(tools), shadowing(tools)
+
+
+_tool_facts = ByDigest(_make_facts, 8 * 1024 * 1024)
 
 
 def _names(detections: tuple[Detection, ...]) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class ContentScanner:
             ValueError: a canary or a denied phrase can't be looked for.
         """
         self._settings = settings or Content()
+        self._sink = self._settings.output or "markdown"
         self._detector = detector if self._settings.classifier != "off" else None
         self._personal = personal if self._settings.personal != "off" else None
         extra = topics.rules(self._settings.topics_denied) + canary.rules(canaries)
@@ -74,7 +75,7 @@ class ContentScanner:
             self._matchers["assistant"],
             lru_cache(maxsize=1024)(self._answer_outcome),
             self._settings.hold_back,
-            self._settings.output == "markdown",
+            self._sink == "markdown",
         )
         self._cache: OrderedDict[tuple[str, bytes], Verdict] = OrderedDict()
 
@@ -89,7 +90,7 @@ class ContentScanner:
         if family == "personal":
             return settings.personal != "off" and (not settings.personal_types or rest in settings.personal_types)
         if family == "output":
-            return rest.startswith(f"{settings.output}/")
+            return rest.startswith(f"{self._sink}/")
         return True
 
     def scan(self, text: str, direction: Direction, vault: Vault | Any = None) -> Verdict:

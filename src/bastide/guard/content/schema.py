@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an answer is what the request's JSON schema demands (`response_format`).
+"""Whether an answer, or the arguments of a call, are what a JSON schema demands.
 
 Only the keywords that providers support in structured outputs are known: no library that the guard would need for one check at run time.
 A schema with anything else is not judged, and says so. Source: JSON Schema 2020-12, core and validation.
@@ -55,7 +55,16 @@ def problem(answer: str, schema: Any) -> str:
         value = msgspec.json.decode(answer)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return "the answer is no JSON"
-    return _Checker(schema).problem(value, schema, "answer", 0)
+    return misfit(value, schema, "answer")
+
+
+def misfit(value: Any, schema: Any, place: str) -> str:
+    """What is wrong with a decoded value; '' when it is what the schema says. `place`: what the value is called in the message.
+
+    Raises:
+        Unjudged: the schema can't be judged.
+    """
+    return _Checker(schema).problem(value, schema, place, 0)
 
 
 class _Checker:
