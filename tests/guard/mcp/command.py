@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from bastide.cli.main import cli
 from bastide.guard import build
@@ -13,14 +12,19 @@ from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
+from bastide.guard.limits.local import LocalLimits
 from tests.guard.gateway.running import FakeMetrics, FakeRecorder, engine
 
 
 def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...]) -> Runtime:
     made = engine("http://127.0.0.1:9")
-    limits: Any = None
     parts = Parts(
-        HeaderAuthenticator(made.settings), limits, ApprovalStore(), FakeRecorder(), FakeMetrics(), Credentials()
+        HeaderAuthenticator(made.settings),
+        LocalLimits(()),
+        ApprovalStore(),
+        FakeRecorder(),
+        FakeMetrics(),
+        Credentials(),
     )
     return Runtime(made, parts, lambda: made)
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from typing import Any
 
@@ -46,6 +47,7 @@ MAX_PENDING = 1024
 """Requests of one session that wait for an answer."""
 KEPT = 64
 """Requests that are remembered although they have their answer: a client that takes up a broken stream gets it again."""
+_NUMBERS = itertools.count(1)
 _META = frozenset({"progressToken", "traceparent", "tracestate"})
 _CALL_KEYS = frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"})
 _SPOKEN = frozenset(
@@ -83,6 +85,7 @@ class Mediator:
 
     def __init__(self, party: Party, version: str = "") -> None:
         self.party = party
+        """May be replaced by one of the same caller at the same server."""
         self.version = version
         """The revision that both sides agreed on; '' before."""
         self._asked: OrderedDict[str | int, Pending] = OrderedDict()
@@ -155,7 +158,7 @@ class Mediator:
         if pending.version == STATELESS:
             body = self._enveloped(body)
         if message.method == "tools/call":
-            return await self._call(message, body, pending)
+            return await self._call(body, pending)
         if message.method in _SPOKEN:
             kept = {key: value for key, value in body.items() if key != "_meta"}
             body = {**body, **await self.party.texts("request", kept)}
@@ -177,7 +180,7 @@ class Mediator:
             "_meta": {**meta, CAPABILITIES_META: answers.client_capabilities(meta.get(CAPABILITIES_META), self.party)},
         }
 
-    async def _call(self, message: Message, body: dict[str, Any], pending: Pending) -> dict[str, Any]:
+    async def _call(self, body: dict[str, Any], pending: Pending) -> dict[str, Any]:
         if unknown := body.keys() - _CALL_KEYS:
             raise bad_params(f"the guard does not know `{min(unknown)[:60]}` in a tool call")
         name, arguments = body.get("name"), body.get("arguments")
@@ -188,7 +191,8 @@ class Mediator:
         party = self.party
         if incident := party.book.refusal(party.server.component, party.owner, name):
             raise await party.refuse(incident)
-        call = ToolCall(str(message.id), name, arguments, dump(arguments).decode())
+        # A number of its own: the ids of two sessions of one caller, whose labels are kept together, may be the same.
+        call = ToolCall(f"mcp-{next(_NUMBERS)}", name, arguments, dump(arguments).decode())
         sent = await party.gate.call(party.caller, party.conversation, party.server, call, party.session)
         pending.call = call
         made = {**body, "arguments": sent} if "arguments" in body or sent else dict(body)

@@ -12,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bastide.errors import NotFound, OverLimit
 from bastide.guard.mcp.book import Owner
 from bastide.guard.mcp.gate import Incident
 from bastide.guard.mcp.mediator import Mediator
-from bastide.guard.mcp.party import Party
+from bastide.guard.mcp.party import CONVERSATION, Party
 
 MAX_SESSIONS = 20_000
 MAX_OWNED = 200
@@ -60,13 +61,14 @@ class Sessions:
         if len(self._by_id) >= MAX_SESSIONS:
             raise OverLimit("too many open MCP sessions", retry_after=60.0)
         at = secrets.token_urlsafe(32)
+        mediator.party = replace(party, session=at)
         made = Session(at, upstream, party.owner, party.server.component, mediator, self._clock())
         self._by_id[at] = made
         self._owned[party.owner] = self._owned.get(party.owner, 0) + 1
         return made
 
     async def find(self, at: str, party: Party) -> Session:
-        """The caller's session.
+        """The caller's session, which goes on with what is known of the caller and the server now: rights may have changed since it began.
 
         Raises `NotFound` in the same words for one that doesn't exist and one that belongs to somebody else; the latter is recorded.
         """
@@ -78,6 +80,8 @@ class Sessions:
             found = None
         if found is None:
             raise NotFound("there is no such session; start one with `initialize`", code="no_session")
+        named = party.conversation if party.conversation != CONVERSATION else found.mediator.party.conversation
+        found.mediator.party = replace(party, conversation=named, session=at)
         found.used = self._clock()
         self._by_id.move_to_end(at)
         return found
