@@ -13,9 +13,25 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from bastide.errors import Location
+from bastide.guard.settings_types import (
+    Algorithm,
+    DataClass,
+    Digest,
+    Effect,
+    KeySetPlace,
+    MemoryUse,
+    Name,
+    Network,
+    Positive,
+    Probability,
+    Role,
+    Seconds,
+    Spoken,
+    Trust,
+    Web,
+    from_to,
+)
 
-Seconds = Annotated[float, "seconds"]
-"""Written as a number or with a unit: `500ms`, `30s`, `15m`, `1h`, `7d`."""
 ArgumentRole = Literal["target", "content", "free"]
 """What an argument of a tool decides. target: whom, where, which, how much (has to be traced to trusted input before a side effect);
 content: what is said or stored (may carry data out, and says nothing about where); free: neither matters (a page number)."""
@@ -35,10 +51,10 @@ class Secret:
 class ApiKey:
     """A key that a caller may present. Only its hash is written down."""
 
-    id: str
-    sha256: str
+    id: Name
+    sha256: Digest
     """Hex digest of the whole key (keys are random, 256 bits, so no salt or slow hash is needed)."""
-    agent: str
+    agent: Name
     """Plan component that uses it."""
     user: str = ""
     """Fixed user; '' lets a trusted agent name the user in `x-bastide-user` when `may_name_user`."""
@@ -48,8 +64,8 @@ class ApiKey:
     team: str = ""
     scopes: frozenset[str] = frozenset()
     purpose: str = ""
-    clearance: str = "restricted"
-    roles: frozenset[str] = frozenset()
+    clearance: DataClass = "restricted"
+    roles: frozenset[Role] = frozenset()
     not_before: str = ""
     """ISO dates (UTC): rotation means two keys with overlapping times."""
     expires: str = ""
@@ -60,9 +76,9 @@ class ApiKey:
 class Issuer:
     """An OIDC issuer whose tokens are accepted."""
 
-    issuer: str
-    audience: str
-    jwks: str
+    issuer: Name
+    audience: Name
+    jwks: KeySetPlace
     """`file:` path or `https:` URL of its key set."""
     agent_claim: str = "act.sub"
     """Dotted path; the outermost actor is who calls (RFC 8693)."""
@@ -75,7 +91,7 @@ class Issuer:
     purpose_claim: str = ""
     roles_claim: str = ""
     actor: str = ""
-    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA", "PS256")
+    algorithms: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA", "PS256")
     location: Location = Location()
 
 
@@ -83,8 +99,8 @@ class Issuer:
 class ClientCertificates:
     """mTLS that a proxy in front has checked: it passes the subject on in a header."""
 
-    header: str
-    proxies: tuple[str, ...]
+    header: Name
+    proxies: tuple[Network, ...]
     """Networks (CIDR) from which the header is believed; from anywhere else its presence is refused."""
     subjects: Mapping[str, str]
     """Subject or SPIFFE id -> plan component."""
@@ -94,7 +110,7 @@ class ClientCertificates:
 class Provider:
     """One address at which a model is served."""
 
-    url: str
+    url: Web
     """Base address, `/v1` included where the provider has it."""
     protocol: Literal["openai", "anthropic"] = "openai"
     key: Secret | None = None
@@ -111,7 +127,7 @@ class ModelRoute:
     """A model component of the plan, its names on the wire and where it is served."""
 
     component: str
-    names: tuple[str, ...]
+    names: tuple[Name, ...]
     """Names or `*` patterns of the `model` field."""
     providers: tuple[Provider, ...]
     upstream_name: str = ""
@@ -134,15 +150,15 @@ class ToolMeaning:
     """Name on the wire."""
     component: str = ""
     """Plan component; '' the one with the same name (`-` and `_` are the same)."""
-    side_effect: str = ""
-    """none, read, reversible, irreversible; '' what the plan says; unknown counts as irreversible."""
+    side_effect: Effect = ""
+    """'' what the plan says; unknown counts as irreversible."""
     outbound: bool | None = None
     """Whether what is sent can leave the system; None: what the plan says."""
-    result_trust: str = ""
-    """Who may have written what it returns (a level of `TRUST_LEVELS`); '' what the plan says; unknown counts as public."""
-    result_class: str = ""
+    result_trust: Trust = ""
+    """Who may have written what it returns; '' what the plan says; unknown counts as public."""
+    result_class: DataClass = ""
     """Class of what it returns; '' what the plan says."""
-    field_trust: Mapping[str, str] = field(default_factory=dict)
+    field_trust: Mapping[str, Trust] = field(default_factory=dict)
     """Dotted path or key of a result's field -> level, for fields that the system itself writes (an id, a date)."""
     arguments: Mapping[str, ArgumentRole] = field(default_factory=dict)
     """What each argument decides; unlisted ones are judged by name and value."""
@@ -152,10 +168,10 @@ class ToolMeaning:
     """Of a retrieval tool: the field of each result item that has to equal the caller's tenant."""
     class_field: str = ""
     """Of a retrieval tool: the field with an item's class, compared with the user's clearance."""
-    endorses: str = ""
+    endorses: Trust = ""
     """A sanitiser: its result is raised to this level, which is logged each time."""
-    memory: str = ""
-    """`write` or `read`, with `component` a memory: labels are kept with what is written."""
+    memory: MemoryUse = ""
+    """With `component` a memory: labels are kept with what is written."""
     location: Location = Location()
 
 
@@ -164,7 +180,7 @@ class McpServer:
     """An MCP server behind the guard."""
 
     component: str
-    url: str = ""
+    url: Web = ""
     """Streamable HTTP endpoint; '' for a local one."""
     command: tuple[str, ...] = ()
     """Program and arguments of a local stdio server."""
@@ -182,16 +198,16 @@ class McpServer:
 class Thresholds:
     """What happens at which probability of an attack, per direction."""
 
-    flag: float = 0.5
-    block: float = 0.9
+    flag: Probability = 0.5
+    block: Probability = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """The content checks."""
 
-    injection: Mapping[str, Thresholds] = field(default_factory=dict)
-    """Direction (user, retrieved, tool) -> thresholds; a missing direction has the defaults."""
+    injection: Mapping[Spoken, Thresholds] = field(default_factory=dict)
+    """Direction -> thresholds; a missing direction has the defaults."""
     classifier: Literal["off", "fast", "full"] = "fast"
     """off: rules only; fast: rules and the small model; full: the ONNX model too, on the grey band."""
     secrets: Literal["off", "flag", "redact", "block"] = "redact"
@@ -203,7 +219,7 @@ class Content:
     """Strings that must never appear in an answer."""
     personal_engine: Literal["auto", "own", "presidio"] = "auto"
     """own: recognisers of forms with check digits; presidio: names and places too, slower; auto: Presidio where it is installed."""
-    personal_model: str = "en_core_web_sm"
+    personal_model: Name = "en_core_web_sm"
     """The spaCy package that Presidio uses; its name begins with its language."""
     output: Literal["text", "markdown", "html", "shell", "sql"] | None = None
     """Where answers end up: what is unsafe depends on it. None: what the plan says that the components `render`, else markdown."""
@@ -213,11 +229,11 @@ class Content:
     """Hosts to which links and images in answers may point; empty: those in the user's own messages."""
     topics_denied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name of a topic -> phrases, any of which stops the request."""
-    max_text: int = 1_000_000
+    max_text: Positive = 1_000_000
     """Characters of one text; more is refused."""
     unscanned: Literal["deny", "allow"] = "deny"
     """What happens to content that can't be scanned (images, files); either way it is logged as unscanned."""
-    hold_back: int = 512
+    hold_back: Positive = 512
     """Characters of a stream that are kept back until what follows them is known; at least the longest pattern."""
 
 
@@ -259,19 +275,19 @@ class Abuse:
 
     window: Seconds = 3600.0
     """Seconds over which signals count."""
-    prompts: int = 50
+    prompts: Annotated[int, from_to(1, 500)] = 50
     """Different prompts of one caller from which on they can be a template,"""
-    similar: float = 0.8
+    similar: Probability = 0.8
     """when this share of them varies another one."""
-    tokens: int = 200_000
+    tokens: Positive = 200_000
     """Tokens answered to one caller from which on the volume can be unusual,"""
     times: float = 10.0
     """when it is so many times the caller's usual amount."""
-    callers: int = 5
+    callers: Annotated[int, from_to(1, 200)] = 5
     """Callers with the same attack that make a campaign,"""
-    attacks: int = 10
+    attacks: Annotated[int, from_to(1, 200)] = 10
     """and attacks of one caller."""
-    blocks: int = 5
+    blocks: Annotated[int, from_to(0, 1000)] = 5
     """Blocked requests that lead to quarantine; 0: none do."""
     blocks_within: Seconds = 600.0
     quarantine: Seconds = 900.0
@@ -283,7 +299,7 @@ class ApprovalSettings:
     """How people are asked."""
 
     expires: Seconds = 900.0
-    webhook: str = ""
+    webhook: Web = ""
     webhook_key: Secret | None = None
     """Signs the body (HMAC-SHA256, header `x-bastide-signature`)."""
 
@@ -293,14 +309,15 @@ class LogSettings:
     """The ledger."""
 
     folder: Path = Path("guard-log")
-    content: Mapping[str, Literal["none", "metadata", "redacted", "encrypted"]] = field(default_factory=dict)
+    """Beside the settings where they are a file."""
+    content: Mapping[DataClass, Literal["none", "metadata", "redacted", "encrypted"]] = field(default_factory=dict)
     """Data class -> what of the content is kept. Defaults: public redacted, internal and confidential metadata, restricted none."""
     retention_days: int = 90
     signing_key: Secret | None = None
     """Ed25519 private key (PEM) for checkpoints; made in `folder` when missing."""
-    checkpoint_every: int = 1000
+    checkpoint_every: Positive = 1000
     """Entries between two signed checkpoints."""
-    otlp: str = ""
+    otlp: Web = ""
     """Where spans are sent (OTLP/HTTP); '' nowhere."""
 
 
@@ -308,17 +325,17 @@ class LogSettings:
 class Bounds:
     """Sizes and loads."""
 
-    body: int = 32 * 1024 * 1024
+    body: Positive = 32 * 1024 * 1024
     """Bytes of a request; more is refused with 413 as soon as it is seen."""
-    depth: int = 64
+    depth: Positive = 64
     """Nesting of JSON."""
-    turns: int = 2000
-    tools: int = 512
-    in_flight: int = 512
+    turns: Positive = 2000
+    tools: Positive = 512
+    in_flight: Positive = 512
     """Requests at a time; more get 503 at once."""
     read_timeout: Seconds = 30.0
     """Seconds in which a client has to have sent its request, and to take each piece of a stream."""
-    reply: int = 64 * 1024 * 1024
+    reply: Positive = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +363,6 @@ class Settings:
     bounds: Bounds = Bounds()
     policies: tuple[Path, ...] = ()
     """Cedar files of the user's own."""
-    required_integrity: str = "user"
-    """The least trusted author who may steer a side effect without approval (a level of `TRUST_LEVELS`)."""
+    required_integrity: Trust = "user"
+    """The least trusted author who may steer a side effect without approval."""
     location: Location = Location()

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bastide.catalog.fields import check_keys
-from bastide.errors import Diagnostic, Location, SettingsError, did_you_mean
-from bastide.guard.settings import ApiKey, Budget, McpServer, ModelRoute, Seconds, Settings, ToolMeaning
+from bastide.errors import Diagnostic, Location, PlanError, SettingsError, did_you_mean
+from bastide.guard.identity.keys import faults
+from bastide.guard.settings import (
+    ApiKey,
+    Budget,
+    ClientCertificates,
+    Content,
+    Issuer,
+    LogSettings,
+    McpServer,
+    ModelRoute,
+    Secret,
+    Settings,
+    Thresholds,
+    ToolMeaning,
+)
+from bastide.guard.settings_types import Rule, Seconds
 from bastide.plan.yamlfile import Node, key_text, parse, read_text
 
 FORMAT = 1
@@ -27,6 +42,8 @@ _KEYS: Mapping[tuple[type, str], str] = {
 """Fields that are called something else in the file than in the code."""
 _NAMED: Mapping[type, str] = {ModelRoute: "component", ToolMeaning: "name", McpServer: "component"}
 """Things that are written as a mapping from this field to the rest."""
+_UNIQUE: Mapping[type, tuple[str, ...]] = {ApiKey: ("id", "sha256"), Issuer: ("issuer",), ModelRoute: ("names",)}
+"""What two of a list can't have both."""
 _CALLERS = {"keys": "keys", "issuers": "issuers", "certificates": "certificates"}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)\Z")
@@ -43,8 +60,15 @@ def load_settings(path: Path) -> Settings:
 
 def settings_for(plan: Path) -> Settings:
     """The settings of a plan: those in `<plan>.guard.yaml` beside it, or the defaults."""
-    beside = plan.with_name(f"{plan.stem}.guard.yaml")
-    return load_settings(beside) if beside.is_file() else Settings(plan=plan)
+    beside = settings_beside(plan)
+    if beside.is_file():
+        return load_settings(beside)
+    return Settings(plan=plan, log=LogSettings(folder=plan.resolve().parent / LogSettings().folder))
+
+
+def settings_beside(plan: Path) -> Path:
+    """Where the settings of a plan are looked for."""
+    return plan.with_name(f"{plan.stem}.guard.yaml")
 
 
 def parse_settings(text: str, file: str = "<input>", folder: Path | None = None) -> Settings:
@@ -53,7 +77,10 @@ def parse_settings(text: str, file: str = "<input>", folder: Path | None = None)
     Raises `SettingsError`.
     """
     root = parse(text, file, SettingsError)
-    settings = _Reader(folder or Path.cwd()).settings(root)
+    try:
+        settings = _Reader((folder or Path.cwd()).absolute()).settings(root)
+    except PlanError as too_many:
+        raise SettingsError(too_many.diagnostics) from None
     if root.document.problems:
         found = sorted(root.document.problems, key=lambda p: (p.location.line, p.location.column))
         raise SettingsError(found)
@@ -81,6 +108,9 @@ class _Reader:
         check_keys(root, ("bastide-guard", "listen", "callers", *known), "guard's settings")
         values.update(self._fields(Settings, own))
         values.setdefault("plan", self._folder / "bastide.yaml")
+        log = values.get("log", LogSettings())
+        values["log"] = dataclasses.replace(log, folder=self._folder / log.folder)
+        _stand_ins(root.get("models"))
         return Settings(**values)
 
     def _callers(self, node: Node | None) -> dict[str, Node]:
@@ -140,9 +170,9 @@ class _Reader:
         """A value of a type, or `_NOTHING` after a problem was noted."""
         origin, args = get_origin(hint), get_args(hint)
         if hint is Seconds:
-            return self._seconds(node)
+            return self._seconds(node, args[1])
         if origin is Annotated:
-            return self.value(node, args[0])
+            return self._ruled(node, args[0], args[1])
         if origin in (Union, UnionType):
             return self.value(node, next(a for a in args if a is not type(None)))
         if origin is Literal:
@@ -150,32 +180,47 @@ class _Reader:
         if origin in (tuple, frozenset):
             return self._several(node, args[0], origin)
         if origin is not None:
-            return self._mapping(node, args[1])
+            return self._mapping(node, *args)
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             return self.object(node, hint)
         return self._scalar(node, hint)
 
-    def _scalar(self, node: Node, hint: Any) -> Any:
-        if node.is_map or node.is_list:
-            return self._wrong(node, _WORDS[hint])
+    def _ruled(self, node: Node, hint: Any, rule: Rule) -> Any:
+        value = self._scalar(node, hint, rule.wanted)
+        if value is _NOTHING or rule.holds(value):
+            return value
+        return self._wrong(node, rule.wanted, did_you_mean(str(value), rule.words))
+
+    def _scalar(self, node: Node, hint: Any, wanted: str = "") -> Any:
+        value = _NOTHING if node.is_map or node.is_list else self._plain(node, hint)
+        return self._wrong(node, wanted or _WORDS[hint]) if value is _NOTHING else value
+
+    def _plain(self, node: Node, hint: Any) -> Any:
         if hint is str:
             return key_text(node)
         if hint is Path:
-            return self._folder / Path(key_text(node)).expanduser()
+            return self._path(key_text(node))
         if hint is bool:
-            return node.value if isinstance(node.value, bool) else self._wrong(node, _WORDS[bool])
+            return node.value if isinstance(node.value, bool) else _NOTHING
         fits = isinstance(node.value, int if hint is int else (int, float)) and not isinstance(node.value, bool)
-        if not fits or node.value < 0:
-            return self._wrong(node, _WORDS[hint])
-        return node.value
+        return node.value if fits and node.value >= 0 else _NOTHING
 
-    def _seconds(self, node: Node) -> Any:
+    def _path(self, text: str) -> Any:
+        if not text or not text.isprintable():
+            return _NOTHING
+        try:
+            return self._folder / Path(text).expanduser()
+        except RuntimeError:
+            # A user whom this machine doesn't have.
+            return _NOTHING
+
+    def _seconds(self, node: Node, rule: Rule) -> Any:
         match = None if node.is_map or node.is_list else _DURATION.match(key_text(node))
-        if match:
-            return float(match[1]) * _UNITS[match[2]]
-        if isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and 0 <= node.value < 1e9:
-            return float(node.value)
-        return self._wrong(node, "a time", "such as `30s`, `15m`, `1h` or `90d`")
+        value = float(match[1]) * _UNITS[match[2]] if match else node.value
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and rule.holds(value):
+            return float(value)
+        return self._wrong(node, rule.wanted, "such as `30s`, `15m`, `1h` or `90d`")
 
     def _choice(self, node: Node, options: tuple[str, ...]) -> Any:
         word = "" if node.is_map or node.is_list else key_text(node)
@@ -187,19 +232,22 @@ class _Reader:
     def _several(self, node: Node, item: Any, container: Any) -> Any:
         named = _NAMED.get(item)
         if named and node.is_map:
-            read = [self.object(v, item, {named: key_text(k)}) for _, k, v in node.items()]
+            read = [(v, self.object(v, item, {named: key_text(k)})) for _, k, v in node.items()]
         elif named:
             return self._wrong(node, f"a mapping from {named} to a {_title(item)}")
         else:
             nodes = node.value if node.is_list else [node]
-            read = [self.value(n, item) for n in nodes]
-        return container(v for v in read if v is not _NOTHING)
+            read = [(n, self.value(n, item)) for n in nodes]
+        good = [(n, v) for n, v in read if v is not _NOTHING]
+        for field in _UNIQUE.get(item, ()):
+            _unique(good, field)
+        return container(v for _, v in good)
 
-    def _mapping(self, node: Node, item: Any) -> Any:
+    def _mapping(self, node: Node, key: Any, item: Any) -> Any:
         if not node.is_map:
             return self._wrong(node, "a mapping")
-        read = {key: self.value(value, item) for key, _, value in node.items()}
-        return {key: value for key, value in read.items() if value is not _NOTHING}
+        read = [(self.value(k, key), self.value(v, item)) for _, k, v in node.items()]
+        return {k: v for k, v in read if k is not _NOTHING and v is not _NOTHING}
 
     @staticmethod
     def _wrong(node: Node, wanted: str, hint: str = "") -> Any:
@@ -226,17 +274,99 @@ def _title(type_: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type_.__name__).lower()
 
 
+def _unique(made: list[tuple[Node, Any]], field: str) -> None:
+    """Reports values that several have."""
+    seen: dict[str, int] = {}
+    for node, one in made:
+        value = getattr(one, field)
+        for word in dict.fromkeys((value,) if isinstance(value, str) else value):
+            at = node.get(field) or node
+            if word in seen:
+                at.problem(f"the {field} `{word[:80]}` occurs twice", f"it stands already in line {seen[word]}")
+            seen.setdefault(word, at.line)
+
+
+def _stand_ins(models: Node | None) -> None:
+    """Reports models that are to stand in for others and aren't there."""
+    served = dict(models.value) if models is not None and models.is_map else {}
+    for model in served.values():
+        named = model.get("failover")
+        for one in () if named is None else named.value if named.is_list else (named,):
+            word = "" if one.is_map or one.is_list else key_text(one)
+            if word and word not in served:
+                one.problem(f"the model `{word[:80]}` has no route in `models`", did_you_mean(word, served))
+
+
 def _check(node: Node, made: Any) -> None:
     """What the types can't say."""
-    if isinstance(made, ApiKey) and not re.fullmatch(r"[0-9a-f]{64}", made.sha256):
-        (node.get("sha256") or node).problem(
-            "`sha256` is 64 hexadecimal digits in lower case", "`bastide guard key new` makes a key and this line"
-        )
-    if isinstance(made, Budget) and not (made.requests or made.tokens or made.cost):
-        node.problem("this budget limits nothing", "add `requests`, `tokens` or `cost`")
-    if isinstance(made, Budget) and made.window <= 0:
-        node.problem("the window of a budget is longer than nothing", "such as `window: 1m`")
-    if isinstance(made, McpServer) and bool(made.url) == bool(made.command):
-        node.problem("an MCP server has either a `url` or a `command`")
-    if isinstance(made, ModelRoute) and not (made.names and made.providers):
-        node.problem("a model has at least one name and one provider")
+    for type_, check in _CHECKS.items():
+        if isinstance(made, type_):
+            for field, message, hint in check(made):
+                (node.get(_key(type_, field)) or node).problem(message, hint)
+
+
+Faults = Iterator[tuple[str, str, str]]
+"""The field that is wrong ('' the whole), what is wrong with it, and what to do."""
+
+
+def _check_key(key: ApiKey) -> Faults:
+    return ((field, why, "") for field, why in faults(key))
+
+
+def _check_issuer(issuer: Issuer) -> Faults:
+    if not issuer.agents:
+        yield "", "no agent has tokens of this issuer, so all are refused", "add `agents: {CLAIM: COMPONENT}`"
+
+
+def _check_certificates(certificates: ClientCertificates) -> Faults:
+    for field in ("proxies", "subjects"):
+        if not getattr(certificates, field):
+            yield field, f"`{field}` is empty, so all certificates are refused", ""
+
+
+def _check_secret(secret: Secret) -> Faults:
+    if bool(secret.env) + bool(secret.file) + bool(secret.command) != 1:
+        yield "", "a credential is in one place", "`{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM]}`"
+
+
+def _check_budget(budget: Budget) -> Faults:
+    if not (budget.requests or budget.tokens or budget.cost):
+        yield "", "this budget limits nothing", "add `requests`, `tokens` or `cost`"
+
+
+def _check_server(server: McpServer) -> Faults:
+    if bool(server.url) == bool(server.command):
+        yield "", "an MCP server has either a `url` or a `command`", ""
+
+
+def _check_route(route: ModelRoute) -> Faults:
+    if not (route.names and route.providers):
+        yield "", "a model has at least one name and one provider", ""
+
+
+def _check_thresholds(thresholds: Thresholds) -> Faults:
+    if thresholds.flag > thresholds.block:
+        words = f"`flag` ({thresholds.flag:g}) is over `block` ({thresholds.block:g})"
+        yield "flag", words, "what is blocked is at least as sure as what is flagged"
+
+
+def _check_content(content: Content) -> Faults:
+    if content.personal_types:
+        from bastide.guard.content.personal import types
+
+        for word in content.personal_types:
+            if word not in types():
+                yield "personal_types", f"`{word[:60]}` is no type of personal data", did_you_mean(word, types())
+
+
+_CHECKS: Mapping[type, Callable[[Any], Faults]] = {
+    ApiKey: _check_key,
+    Issuer: _check_issuer,
+    ClientCertificates: _check_certificates,
+    Secret: _check_secret,
+    Budget: _check_budget,
+    McpServer: _check_server,
+    ModelRoute: _check_route,
+    Thresholds: _check_thresholds,
+    Content: _check_content,
+}

@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from bastide.errors import UsageError
+from bastide.guard.content.rules import builtin
 from bastide.guard.model import Detection, Span
 
 _NAMES = {
@@ -30,6 +32,13 @@ _NAMES = {
     "MEDICAL_LICENSE": "medical-licence",
 }
 _LONGEST = 100_000
+
+
+@cache
+def types() -> frozenset[str]:
+    """What can stand after `personal/` in the id of a detector."""
+    own = (rule.id.partition("/") for rule in builtin())
+    return frozenset(_NAMES.values()) | {rest for kind, _, rest in own if kind == "personal"}
 
 
 def available() -> bool:

@@ -6,8 +6,9 @@ A key has 256 random bits, so one round of SHA-256 is enough. It is looked up by
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -56,10 +57,10 @@ class Keys:
             if key.id in ids or key.sha256 in self._holders:
                 problems.append(Diagnostic(f"the key `{key.id}` is there twice, by its id or its hash", key.location))
             ids.add(key.id)
-            try:
+            wrong = [Diagnostic(f"the key `{key.id}`: {why}", key.location) for _, why in faults(key)]
+            if not wrong:
                 self._holders[key.sha256] = _holder(key)
-            except ValueError as problem:
-                problems.append(Diagnostic(f"the key `{key.id}`: {problem}", key.location))
+            problems += wrong
         if problems:
             raise SettingsError(problems)
 
@@ -72,11 +73,23 @@ class Keys:
         raise Unauthenticated("the API key is not valid", code="invalid_api_key")
 
 
-def _holder(key: ApiKey) -> KeyHolder:
+def faults(key: ApiKey) -> Iterator[tuple[str, str]]:
+    """What makes no sense in a key: the field, and why."""
     if key.clearance not in CLASSES:
-        raise ValueError(f"`{key.clearance}` is no class; known: {', '.join(CLASSES)}")
+        yield "clearance", f"`{key.clearance}` is no class; known: {', '.join(CLASSES)}"
     if key.user and key.may_name_user:
-        raise ValueError("it has a fixed user, so it can't name one too")
+        yield "may_name_user", "it has a fixed user, so it can't name one too"
+    times = {"not_before": key.not_before, "expires": key.expires}
+    moments = {field: _moment(text) for field, text in times.items() if text}
+    for field, moment in moments.items():
+        if moment is None:
+            yield field, f"`{times[field][:40]}` is no ISO date, such as 2027-06-30"
+    first, last = moments.get("not_before"), moments.get("expires")
+    if first is not None and last is not None and last <= first:
+        yield "expires", f"it expires at {key.expires}, before it is good at {key.not_before}"
+
+
+def _holder(key: ApiKey) -> KeyHolder:
     caller = Caller(
         agent=key.agent,
         user=key.user,
@@ -89,17 +102,16 @@ def _holder(key: ApiKey) -> KeyHolder:
         clearance=CLASSES.index(key.clearance),
         roles=key.roles,
     )
+    expires = _moment(key.expires)
     return KeyHolder(
-        caller, key.actor, key.may_name_user, _moment(key.not_before, 0.0), _moment(key.expires, float("inf"))
+        caller, key.actor, key.may_name_user, _moment(key.not_before) or 0.0, math.inf if expires is None else expires
     )
 
 
-def _moment(text: str, default: float) -> float:
-    """Unix time of an ISO date or moment; UTC where it names no zone. Raises `ValueError`."""
-    if not text:
-        return default
+def _moment(text: str) -> float | None:
+    """Unix time of an ISO date or moment, UTC where it names no zone; None for what is none."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"`{text[:40]}` is no ISO date, such as 2027-06-30") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
