@@ -143,6 +143,34 @@ def test_decided_once(store: ApprovalStore) -> None:
         store.decide("apr_none", BOSS, "allow")
 
 
+def test_in_force_when_it_is_logged(store: ApprovalStore) -> None:
+    """Only what was decided is logged, and only what is logged can be used: also when the log fails in between, or the guard is killed."""
+    log: list[tuple[State, str]] = []
+
+    def note(decided: Approval) -> None:
+        assert store.consume(binding()) is None, "not before it is logged"
+        log.append((decided.state, decided.decided_by))
+
+    def full(_: Approval) -> None:
+        raise Unavailable("the log is full")
+
+    asked = store.request(ASKER, proposal())
+    for bad in (replace(BOSS, user="ann"), replace(BOSS, roles=frozenset())):
+        with pytest.raises(Denied):
+            store.decide(asked.id, bad, "allow", log=note)
+    assert log == [], "what the store refuses is not logged"
+    with pytest.raises(Unavailable):
+        store.decide(asked.id, BOSS, "allow", log=full)
+    assert store.consume(binding()) is None
+    with pytest.raises(Denied, match="approved already"):
+        store.decide(asked.id, replace(BOSS, user="cy"), "deny", log=note)
+    assert log == [(State.APPROVED, "acme/bea")], "whoever comes next finishes it, as it was decided"
+    with pytest.raises(Denied, match="approved already"):
+        store.decide(asked.id, BOSS, "allow", log=note)
+    assert len(log) == 1
+    assert store.consume(binding()) is not None
+
+
 def test_tenants_see_their_own(store: ApprovalStore) -> None:
     """A list holds the viewer's tenant's requests; without a tenant all."""
     store.request(ASKER, proposal())
@@ -190,6 +218,7 @@ def test_a_file_of_an_earlier_version(tmp_path: Path, clock: Clock) -> None:
             document = json.loads(asked)
             del document["binding"]["component"]
             db.execute("UPDATE approvals SET asked = ? WHERE id = ?", (json.dumps(document).encode(), id))
+        db.execute("ALTER TABLE approvals DROP COLUMN logged")
         db.execute("PRAGMA user_version = 0")
     db.close()
     store = ApprovalStore(file, clock=clock)
@@ -199,7 +228,8 @@ def test_a_file_of_an_earlier_version(tmp_path: Path, clock: Clock) -> None:
     again = store.request(ASKER, proposal("send"))
     store.close()
     store = ApprovalStore(file, clock=clock)
-    assert store.get(again.id).state is State.PENDING
+    assert (again.state, again.logged) == (State.PENDING, False)
+    assert store.get(again.id) == again
     store.close()
 
 

@@ -99,6 +99,8 @@ class Approval(Struct, frozen=True):
     decided_at: float = 0.0
     note: str = ""
     used_at: float = 0.0
+    logged: bool = False
+    """Whether the log has the decision; before, it is not in force."""
 
 
 def for_agent(approval: Approval) -> str:

@@ -35,18 +35,20 @@ NOTE = 2000
 KEEP = 30 * 86_400.0
 """Seconds for which closed ones are kept; the ledger has them for longer."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS approvals (
+Log = Callable[[Approval], None]
+"""Writes a decision into the log; raises when it can't."""
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS approvals (
   id TEXT PRIMARY KEY, bound TEXT NOT NULL, caller TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL,
   asked BLOB NOT NULL, decided_by TEXT NOT NULL DEFAULT '', decided_at REAL NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '',
-  used_at REAL NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX IF NOT EXISTS by_binding ON approvals (bound, state);
-CREATE INDEX IF NOT EXISTS by_caller ON approvals (caller, state);
-"""
+  used_at REAL NOT NULL DEFAULT 0, logged INTEGER NOT NULL DEFAULT 0
+) STRICT""",
+    "CREATE INDEX IF NOT EXISTS by_binding ON approvals (bound, state)",
+    "CREATE INDEX IF NOT EXISTS by_caller ON approvals (caller, state)",
+)
 _FORMAT = 1
-"""Version of what `asked` holds. 1: the binding names the component."""
-_COLUMNS = "id, state, created, expires, asked, decided_by, decided_at, note, used_at"
+"""1: the binding names the component, and a decision is in force when it is logged."""
+_COLUMNS = "id, state, created, expires, asked, decided_by, decided_at, note, used_at, logged"
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -157,10 +159,13 @@ class ApprovalStore:
         seen = (approval for approval in map(_read, rows) if viewer is None or _sees(viewer, approval))
         return [approval for approval, _ in zip(seen, range(limit), strict=False)]
 
-    def decide(self, id: str, decider: Caller, answer: Literal["allow", "deny"], note: str = "") -> Approval:
-        """Records a person's decision.
+    def decide(
+        self, id: str, decider: Caller, answer: Literal["allow", "deny"], note: str = "", log: Log = lambda _: None
+    ) -> Approval:
+        """Takes a person's decision, then has it logged, then puts it in force: so nothing is logged that wasn't decided, and nothing can
+        be used that isn't logged. One that could not be logged is so when anybody decides the same request again.
 
-        Raises `Denied` when the decider lacks the role, is who asked (the user, the key or the agent), or the request is closed;
+        Raises what `log` raises; `Denied` when the decider lacks the role, is who asked (the user, the key or the agent), or the request is closed;
         `NotFound`, also for another tenant's.
         """
         if DECIDER not in decider.roles:
@@ -175,9 +180,13 @@ class ApprovalStore:
                 (state.value, _storable(who(decider)), now, _storable(note[:NOTE]), approval.id, now),
             ).rowcount
         found = self.get(id)
+        if found.state in (State.APPROVED, State.DENIED) and not found.logged:
+            log(found)
+            with self._writing():
+                self._db.execute("UPDATE approvals SET logged = 1 WHERE id = ?", (approval.id,))
         if not done:
             raise Denied(f"this approval is {found.state.value} already", code="approval_closed")
-        return found
+        return self.get(id)
 
     def consume(self, binding: Binding) -> Approval | None:
         """Uses the approval for exactly this call up, if there is one that was given and has not expired.
@@ -187,13 +196,14 @@ class ApprovalStore:
         bound = _bound(binding)
         with self._reading() as now:
             found = self._db.execute(
-                "SELECT id FROM approvals WHERE bound = ? AND state = 'approved' AND expires > ? LIMIT 1", (bound, now)
+                "SELECT id FROM approvals WHERE bound = ? AND state = 'approved' AND logged AND expires > ? LIMIT 1",
+                (bound, now),
             ).fetchone()
         if not found:
             return None
         with self._writing() as now:
             done = self._db.execute(
-                "UPDATE approvals SET state = 'used', used_at = ? WHERE id = ? AND state = 'approved' AND expires > ?",
+                "UPDATE approvals SET state = 'used', used_at = ? WHERE id = ? AND state = 'approved' AND logged AND expires > ?",
                 (now, found[0], now),
             ).rowcount
         return self.get(found[0]) if done else None
@@ -233,16 +243,17 @@ def _open(file: Path | None) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     # With less, a power failure could make a used approval usable again.
     db.execute("PRAGMA synchronous = FULL")
-    db.executescript(_SCHEMA)
-    _migrate(db)
-    return db
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """What an earlier version kept and is still open names no component, so it would open the same tool of any: it expires."""
-    if db.execute("PRAGMA user_version").fetchone() == (0,):
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA user_version").fetchone() == (0,) and db.execute("PRAGMA table_info(approvals)").fetchone():
+        # What an earlier version kept and is still open names no component, so it would open the same tool of any: it expires.
+        db.execute("ALTER TABLE approvals ADD COLUMN logged INTEGER NOT NULL DEFAULT 0")
+        db.execute("UPDATE approvals SET logged = 1")
         db.execute("UPDATE approvals SET state = 'expired' WHERE state IN ('pending', 'approved')")
-        db.execute(f"PRAGMA user_version = {_FORMAT}")
+    for statement in _SCHEMA:
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {_FORMAT}")
+    db.execute("COMMIT")
+    return db
 
 
 def _storable(text: str) -> str:
@@ -255,14 +266,14 @@ def _bound(binding: Binding) -> str:
 
 
 def _read(row: tuple[Any, ...]) -> Approval:
-    id, state, created, expires, asked, decided_by, decided_at, note, used_at = row
+    id, state, created, expires, asked, decided_by, decided_at, note, used_at, logged = row
     document = json.loads(asked)
     # Closed ones of before the binding named the component.
     document["binding"].setdefault("component", "")
     a = msgspec.convert(document, _Asked)
     return Approval(
         id, a.binding, State(state), a.arguments, a.reason, a.flow, a.untraced, a.key, created, expires,
-        decided_by, decided_at, note, used_at,
+        decided_by, decided_at, note, used_at, bool(logged),
     )  # fmt: skip
 
 

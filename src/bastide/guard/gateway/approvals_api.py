@@ -96,14 +96,15 @@ async def _sign_in(exchange: Exchange) -> None:
 
 
 async def _decide(exchange: Exchange, caller: Caller, id: str, answer: Answer, note: str) -> Approval:
-    """Decides, with an entry in the log before anybody can use it."""
-    runtime = exchange.runtime
-    store = runtime.approvals
-    trace = Trace(exchange.id, "approval", runtime.engine.version)
-    trace.caller = _decider(caller)
-    trace.approval(store.get(id, caller), answer, note)
-    runtime.recorder.write(trace.take())
-    return store.decide(id, caller, answer, note)
+    runtime, decider = exchange.runtime, _decider(caller)
+
+    def log(decided: Approval) -> None:
+        trace = Trace(exchange.id, "approval", runtime.engine.version)
+        trace.caller = decider
+        trace.approval(decided)
+        runtime.record(trace.take())
+
+    return runtime.approvals.decide(id, decider, answer, note, log)
 
 
 def _decider(caller: Caller) -> Caller:

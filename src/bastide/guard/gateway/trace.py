@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bastide.errors import GuardError, OverLimit, Unauthenticated, UpstreamError
-from bastide.guard.approvals.book import Approval
+from bastide.guard.approvals.book import Approval, State
 from bastide.guard.conversation import CallDecision
 from bastide.guard.events import Path, Request, Usage
 from bastide.guard.model import CLASSES, Caller, Label, Ruling, Verdict
@@ -110,14 +110,15 @@ class Trace:
             "approval": asked.id if asked else "",
         }))  # fmt: skip
 
-    def approval(self, approval: Approval, answer: str, note: str) -> None:
-        """A person decides about a call; the caller of this trace is that person."""
+    def approval(self, approval: Approval) -> None:
+        """A person decided about a call."""
         about = {
             "approval": approval.id,
             "tool": approval.binding.tool,
             "component": approval.binding.component,
-            "answer": answer,
-            "note": note[:500],
+            "answer": "allow" if approval.state is State.APPROVED else "deny",
+            "decided_by": approval.decided_by,
+            "note": approval.note[:500],
             "asked_by": approval.key,
         }
         self._ready.append(self._entry("approval", about))
