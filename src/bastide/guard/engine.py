@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -32,6 +33,8 @@ class Engine:
     """For texts that may leave the system."""
     inner_scanner: Scanner
     """For texts that stay inside: personal data may stay in them."""
+    answer_schemas: Mapping[str, Any] = field(default_factory=dict)
+    """Model component -> JSON schema that its answers have to satisfy."""
 
     @property
     def version(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bastide.errors import UsageError
 from bastide.guard.content import personal
 from bastide.guard.content.redact import Vault
 from bastide.guard.content.rules import builtin
@@ -142,15 +143,43 @@ class _Analyzer:
 
 
 def test_presidio_behind_the_same_interface() -> None:
-    """What Presidio names is redacted like what the own recognisers find; without it, opening says what is missing."""
-    some = ContentScanner(Content(personal="redact"), personal=personal.presidio(analyzer=_Analyzer()))
+    """What Presidio names is redacted like what the own recognisers find."""
+    some = ContentScanner(Content(personal="redact"), personal=personal.using(_Analyzer()))
     vault = Vault()
-    assert some.scan("Hi Ann!", "user", vault).text == "Hi <NAME_1>!"
+    assert some.scan("Hi Ann, b@ex.org!", "user", vault).text == "Hi <NAME_1>, <EMAIL_1>!"
     assert vault.restore("Hi <NAME_1>!") == "Hi Ann!"
-    assert [Span(100_000, 100_001)] == list(personal.presidio(analyzer=_Analyzer())("x" * 100_001)[1].spans)
-    if not personal.available():
-        with pytest.raises(Exception, match="isn't installed"):
-            personal.presidio()
+    assert [Span(100_000, 100_001)] == list(personal.using(_Analyzer())("x" * 100_001)[1].spans)
+
+
+def test_presidio_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """auto: Presidio when all of it is there, else the own recognisers; presidio: an error that says what to install; own: never."""
+    opened = [(Content(personal="redact", personal_engine=e), gone) for e in ("auto", "own") for gone in ("", "gone")]
+    made = []
+    monkeypatch.setattr(personal, "_open", lambda *_: _Analyzer())
+    personal.presidio.cache_clear()
+    for content, lacking in opened:
+        monkeypatch.setattr(personal, "missing", lambda _, lacking=lacking: lacking)
+        made.append(personal.recogniser(content) is not None)
+    assert made == [True, False, False, False]
+    assert personal.recogniser(Content()) is None
+    personal.presidio.cache_clear()
+    monkeypatch.setattr(personal, "missing", lambda _: "gone")
+    with pytest.raises(UsageError, match="gone"):
+        personal.recogniser(Content(personal="flag", personal_engine="presidio"))
+
+
+def test_what_presidio_lacks_is_said() -> None:
+    """No package is guessed or fetched."""
+    with pytest.raises(UsageError, match="isn't installed"):
+        personal.recogniser(Content(personal="flag", personal_engine="presidio", personal_model="xx_no_such_model"))
+
+
+def test_presidio_itself() -> None:
+    """The real Presidio finds a name."""
+    if lacking := personal.missing("en_core_web_sm"):
+        pytest.skip(lacking)
+    some = ContentScanner(Content(personal="redact"), personal=personal.presidio("en_core_web_sm"))
+    assert "Johnson" not in str(some.scan("My name is Michael Johnson and I live in Berlin.", "user").text)
 
 
 def benign(folder: Path) -> list[str]:

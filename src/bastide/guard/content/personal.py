@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Personal data that rules can't see (names, places, organisations), by Presidio when it is installed.
+"""Personal data that rules can't see (names, places, organisations), by Presidio where it is installed.
 
-The own recognisers (`knowledge/content/personal`) need nothing and cost microseconds; Presidio with a small spaCy model costs about 30 ms for
-120 words, so it is opened only when asked for, and whoever calls it decides in which pool it runs.
+The own recognisers (`knowledge/content/personal`) always look too: they need nothing and cost microseconds. Presidio with a small spaCy
+package takes about 30 ms for 120 words.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from bastide.errors import UsageError
 from bastide.guard.content.rules import builtin
 from bastide.guard.model import Detection, Span
+from bastide.guard.settings import Content
 
 _NAMES = {
     "PERSON": "name",
@@ -32,6 +33,8 @@ _NAMES = {
     "MEDICAL_LICENSE": "medical-licence",
 }
 _LONGEST = 100_000
+_SURE = 0.5
+"""Presidio's score from which on something counts."""
 
 
 @cache
@@ -41,25 +44,47 @@ def types() -> frozenset[str]:
     return frozenset(_NAMES.values()) | {rest for kind, _, rest in own if kind == "personal"}
 
 
-def available() -> bool:
-    """Whether Presidio and spaCy are installed."""
-    return all(importlib.util.find_spec(name) for name in ("presidio_analyzer", "spacy"))
+Recogniser = Callable[[str], Sequence[Detection]]
 
 
-def presidio(
-    model: str = "en_core_web_sm", language: str = "en", *, threshold: float = 0.5, analyzer: Any = None
-) -> Callable[[str], Sequence[Detection]]:
-    """A recogniser for `ContentScanner(personal=...)`. Opens the model, which takes seconds; downloads nothing.
+def recogniser(content: Content) -> Recogniser | None:
+    """What looks for personal data beside the own recognisers, by the settings. Raises `UsageError` for what isn't installed."""
+    if content.personal == "off" or content.personal_engine == "own":
+        return None
+    if content.personal_engine == "auto" and missing(content.personal_model):
+        return None
+    return presidio(content.personal_model)
 
-    model: an installed spaCy package. threshold: Presidio's score, 0..1. analyzer: one that is open already.
+
+def missing(model: str) -> str:
+    """What Presidio lacks to work with a spaCy model; '' when all is there."""
+    if not all(importlib.util.find_spec(name) for name in ("presidio_analyzer", "spacy", "tldextract")):
+        return "Presidio isn't installed: `pip install presidio-analyzer`"
+    # Presidio would download it.
+    there = model.isidentifier() and importlib.util.find_spec(model) is not None
+    return (
+        "" if there else f"the spaCy package `{model}` isn't installed, and nothing is downloaded while the guard runs"
+    )
+
+
+@cache
+def presidio(model: str) -> Recogniser:
+    """Presidio with an installed spaCy package, whose name begins with its language. It takes seconds to open, and downloads nothing.
 
     Raises:
-        UsageError: Presidio or the spaCy model isn't installed.
+        UsageError: Presidio or the spaCy package isn't installed.
     """
-    engine = analyzer if analyzer is not None else _open(model, language)
+    if lacking := missing(model):
+        raise UsageError(lacking)
+    language = model.split("_", maxsplit=1)[0]
+    return using(_open(model, language), language)
+
+
+def using(engine: Any, language: str = "en") -> Recogniser:
+    """A recogniser that asks an analyzer with Presidio's interface."""
 
     def find(text: str) -> Sequence[Detection]:
-        results = engine.analyze(text=text[:_LONGEST], language=language, score_threshold=threshold)
+        results = engine.analyze(text=text[:_LONGEST], language=language, score_threshold=_SURE)
         found = [
             Detection(
                 f"personal/{_name(r.entity_type)}",
@@ -85,11 +110,6 @@ def _name(entity: str) -> str:
 
 
 def _open(model: str, language: str) -> Any:
-    if not available():
-        raise UsageError("Presidio isn't installed: `pip install presidio-analyzer` and a spaCy model")
-    if importlib.util.find_spec(model) is None:
-        # Presidio would download it.
-        raise UsageError(f"the spaCy model `{model}` isn't installed, and nothing is downloaded while the guard runs")
     # By name: they are no dependencies, so neither type checkers nor packagers know them.
     tldextract: Any = importlib.import_module("tldextract")
     presidio_analyzer = importlib.import_module("presidio_analyzer")

@@ -16,6 +16,7 @@ from bastide.errors import LimitError
 from bastide.guard.content import canary, topics
 from bastide.guard.content.encoded import DEPTH, views
 from bastide.guard.content.normalise import Normalised, normalise, printable
+from bastide.guard.content.personal import Recogniser
 from bastide.guard.content.redact import PLACEHOLDER, Vault, replace
 from bastide.guard.content.rules import Finding, Rule, builtin, matcher
 from bastide.guard.content.stream import Answers, Check, StreamScanner
@@ -30,8 +31,6 @@ _VIEWS, _VIEW_SIZE = 64, 262_144
 """Decoded parts of one text, and their characters together."""
 _WHOLE = 8192
 """Step for answers that are there as a whole."""
-Recogniser = Callable[[str], Sequence[Detection]]
-"""Finds personal data: `personal.presidio()`."""
 
 
 def noisy_or(detections: Sequence[Detection]) -> float:
@@ -57,7 +56,7 @@ class ContentScanner:
         canaries: Sequence[str] = (),
         personal: Recogniser | None = None,
     ) -> None:
-        """`canaries`: the values of `settings.canaries`. `personal`: a further recogniser, see `personal.recogniser`.
+        """`canaries`: the values of `settings.canaries`. `personal`: looks for personal data beside the rules.
 
         Raises:
             ValueError: a canary or a denied phrase can't be looked for.

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from bastide.errors import Denied
+from bastide.guard.approvals.book import Approval
+from bastide.guard.content.schema import Unjudged, problem
 from bastide.guard.content.stream import StreamScanner
-from bastide.guard.conversation import Conversation
+from bastide.guard.conversation import CallDecision, Conversation
 from bastide.guard.events import Opaque, Reply, Text, ToolCall
 from bastide.guard.gateway.consent import Consent, explain
 from bastide.guard.gateway.trace import Trace
@@ -15,6 +18,9 @@ from bastide.guard.protocol.interface import Codec, Decision
 
 if TYPE_CHECKING:
     from bastide.guard.gateway.runtime import Runtime
+
+Judged = tuple[ToolCall, CallDecision, Approval | None]
+"""A call as the model wrote it, what was decided, and the approval that was asked for."""
 
 
 class Judge:
@@ -27,6 +33,7 @@ class Judge:
         self._consent = Consent(runtime, conversation)
         self._scanners: dict[str, StreamScanner] = {}
         self._released: list[str] = []
+        self._held: dict[str, list[str]] = {}
         self.size = 0
         """Characters of text and arguments that the model has written."""
 
@@ -38,6 +45,10 @@ class Judge:
         self.size += len(delta)
         released = scanner.push(delta)
         self._look(scanner)
+        if self._schema(channel) is not None:
+            # Whether it satisfies the schema is known at its end.
+            self._held.setdefault(channel, []).append(released)
+            return ""
         self._released.append(released)
         return released
 
@@ -46,12 +57,19 @@ class Judge:
         scanner = self._scanners.pop(channel, None)
         if scanner is None:
             return ""
-        released = scanner.finish()
+        released = "".join([*self._held.pop(channel, ()), scanner.finish()])
         self._look(scanner)
         if scanner.verdict.detections:
             self._trace.answered(scanner.verdict)
+        if (schema := self._schema(channel)) is not None:
+            _satisfies(released, schema)
         self._released.append(released)
         return released
+
+    def _schema(self, channel: str) -> Any:
+        """What the texts of the component that answers have to be; None where nothing is demanded."""
+        schemas = self._of.engine.answer_schemas
+        return schemas.get(self._trace.component) if schemas and channel.startswith("text:") else None
 
     @property
     def said(self) -> str:
@@ -60,12 +78,25 @@ class Judge:
 
     def call(self, call: ToolCall) -> Decision:
         """None when the call may be made, the arguments with which it may, or what the client is told instead."""
+        [answer] = self._settled([self._decided(call)])
+        return answer
+
+    def _decided(self, call: ToolCall) -> Judged:
         self.size += len(call.raw)
         decision = self._consent.decide(call)
-        asked = self._consent.ask(decision)
+        return call, decision, self._consent.ask(decision)
+
+    def _settled(self, judged: Sequence[Judged]) -> list[Decision]:
+        """The answers to calls of which nothing can be refused any more."""
+        for _, decision, asked in judged:
+            if decision.seen.detections:
+                self._trace.answered(decision.seen)
+            self._trace.decided(decision, asked)
         # What is let go has to be in the log before it is gone.
-        self._trace.decided(decision, asked)
         self._runtime.record(self._trace.take())
+        return [self._let_go(*one) for one in judged]
+
+    def _let_go(self, call: ToolCall, decision: CallDecision, asked: Approval | None) -> Decision:
         if not decision.allowed:
             return explain(decision, asked)
         self._of.made(decision)
@@ -90,12 +121,13 @@ class Judge:
                 text = self.text(f"text:{number}", part.text) + self.text_end(f"text:{number}")
                 if text != part.text:
                     edits[part.path] = text
-            elif isinstance(part, ToolCall):
-                answer = self.call(part)
-                if isinstance(answer, str):
-                    refusals[part.id] = answer
-                elif answer is not None:
-                    edits[part.path] = answer
+        # A text that ends the answer must leave no call behind that counts as proposed.
+        calls = [part for part in reply.parts if isinstance(part, ToolCall)]
+        for call, answer in zip(calls, self._settled([self._decided(c) for c in calls]), strict=True):
+            if isinstance(answer, str):
+                refusals[call.id] = answer
+            elif answer is not None:
+                edits[call.path] = answer
         document = codec.rewrite(reply.document, edits) if edits else reply.document
         return codec.refuse_calls(document, refusals) if refusals else document
 
@@ -105,3 +137,13 @@ class Judge:
             detectors = sorted({d.detector for d in scanner.verdict.detections})
             why = f"the answer was stopped: {scanner.verdict.reason}"
             raise Denied(why, code="content_blocked", details={"detectors": detectors})
+
+
+def _satisfies(text: str, schema: Any) -> None:
+    """Nothing, when an answer is what its schema says. Raises `Denied`, also where that can't be told."""
+    try:
+        wrong = problem(text, schema)
+    except Unjudged as bound:
+        wrong = str(bound)
+    if wrong:
+        raise Denied(f"the answer isn't what its schema demands: {wrong}", code="answer_schema")
