@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace as dc_replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from bastide.catalog.load import load_vocabulary
-from bastide.errors import Diagnostic, SettingsError, UsageError, did_you_mean
+from bastide.errors import Diagnostic, GuardError, SettingsError, UsageError, did_you_mean
 from bastide.guard.approvals.book import Approval
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.approvals.webhook import Webhook
+from bastide.guard.content.personal import recogniser
 from bastide.guard.content.scanner import ContentScanner
+from bastide.guard.content.schema import Unjudged, problem
 from bastide.guard.engine import Engine
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
@@ -22,6 +25,7 @@ from bastide.guard.interface import DIRECTIONS, Detector, Limits
 from bastide.guard.limits.local import LocalLimits
 from bastide.guard.policy.compile import compile_plan
 from bastide.guard.policy.decide import CompiledPolicy
+from bastide.guard.protocol.wire import decode
 from bastide.guard.record.metrics import Metrics
 from bastide.guard.record.recorder import open_recorder
 from bastide.guard.settings import Content, Secret, Settings
@@ -29,6 +33,9 @@ from bastide.guard.settings_file import load_settings, settings_for
 from bastide.plan.load import load_plan
 from bastide.plan.model import Plan
 from bastide.plan.vocabulary import TRUST_LEVELS
+from bastide.plan.yamlfile import read_text
+
+Sink = Literal["text", "markdown", "html"]
 
 
 def engine_of(plan: Path, settings: Path | None = None, packs: tuple[Path, ...] = ()) -> Engine:
@@ -47,7 +54,7 @@ def make_engine(
     _check(plan, settings)
     compiled = compile_plan(plan, load_vocabulary(packs), settings)
     secrets = credentials or Credentials()
-    content = settings.content
+    content = dc_replace(settings.content, output=settings.content.output or _sink(plan))
     detector: Detector | None = None
     if content.classifier != "off":
         from bastide.guard.detect.cascade import Cascade
@@ -60,12 +67,35 @@ def make_engine(
         if content.personal == "off"
         else _scanner(dc_replace(content, personal="off"), detector, canaries, settings)
     )
-    return Engine(plan, settings, compiled.meanings, CompiledPolicy(compiled), scanner, inner)
+    policy, schemas = CompiledPolicy(compiled), _answer_schemas(settings)
+    return Engine(plan, settings, compiled.meanings, policy, scanner, inner, schemas)
+
+
+def _sink(plan: Plan) -> Sink:
+    """Where answers end up: the most dangerous way in which any component renders them; Markdown where the plan doesn't say."""
+    found = [value for c in plan.components.values() if isinstance(value := c.value("renders"), tuple)]
+    ways = {way for value in found for way in value}
+    if "html" in ways:
+        return "html"
+    return "text" if ways == {"text"} else "markdown"
+
+
+def _answer_schemas(settings: Settings) -> dict[str, Any]:
+    found = {}
+    for route in settings.models:
+        if route.answer_schema is not None:
+            try:
+                found[route.component] = schema = decode(read_text(route.answer_schema, SettingsError))
+                problem("null", schema)
+            except (GuardError, Unjudged) as wrong:
+                message = f"the answer schema of `{route.component}` can't be used: {wrong}"
+                raise SettingsError(Diagnostic(message, route.location)) from None
+    return found
 
 
 def _scanner(content: Content, detector: Detector | None, canaries: list[str], settings: Settings) -> ContentScanner:
     try:
-        scanner = ContentScanner(content, detector, canaries=canaries)
+        scanner = ContentScanner(content, detector, canaries=canaries, personal=recogniser(content))
     except ValueError as problem:
         raise SettingsError(Diagnostic(f"content: {problem}", settings.location)) from None
     for direction in DIRECTIONS:
