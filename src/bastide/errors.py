@@ -11,6 +11,7 @@
     ├── UsageError                     the call makes no sense (an option's value, a missing file)
     ├── LimitError                     a bound on size, depth or count was reached
     ├── LedgerError                    the ledger can't be written, or isn't what was written
+    │   └── LedgerHeld                 another process writes it
     └── GuardError                     the guard refuses a call; carries an HTTP status and a code that clients can rely on
         ├── Malformed          400     the request isn't what its protocol says
         ├── Unauthenticated    401     no valid credential
@@ -140,6 +141,10 @@ class LimitError(BastideError):
 
 class LedgerError(BastideError):
     """The ledger can't be written, or isn't what was written."""
+
+
+class LedgerHeld(LedgerError):
+    """Another process writes the ledger."""
 
 
 class GuardError(BastideError):

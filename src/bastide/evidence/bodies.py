@@ -134,10 +134,7 @@ class Bodies:
 
     def old(self, before: int) -> list[Path]:
         """The folders of the days that ended before a time (nanoseconds since 1970)."""
-        try:
-            return sorted(day for day in self._folder.iterdir() if day.name.isdigit() and day_ended(day.name) <= before)
-        except OSError:
-            return []
+        return old_days(self._folder.parent, before)
 
     def prune(self, days: Iterable[Path]) -> None:
         """Deletes the bodies of days. Raises `LedgerError`."""
@@ -218,6 +215,16 @@ class Bodies:
 def day_ended(day: str) -> int:
     """When a day (counted from 1970) ends, in nanoseconds since 1970."""
     return (int(day) + 1) * _DAY if day.isascii() and day.isdigit() and len(day) < 8 else 0
+
+
+def old_days(folder: Path, before: int) -> list[Path]:
+    """The folders with the bodies of days that ended before a time, of the ledger in a folder."""
+    try:
+        return sorted(
+            day for day in (folder / FOLDER).iterdir() if day.name.isdigit() and day_ended(day.name) <= before
+        )
+    except OSError:
+        return []
 
 
 def read(folder: Path, reference: Mapping[str, Any]) -> str | None:

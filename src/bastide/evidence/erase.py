@@ -27,13 +27,14 @@ def erase(ledger: Ledger, bodies: Bodies, who: str, alone: AbstractContextManage
     return gone
 
 
-def erase_marked(folder: Path, signing_key: bytes | None = None) -> int:
+def erase_marked(folder: Path, signing_key: bytes | None = None, key_folder: Path | None = None) -> int:
     """Does all erasures that were marked in a folder that nobody writes; how many files went.
 
-    Raises `LedgerError`, also when the ledger is signed with a key that isn't in the folder and none is given.
+    key_folder: where the key is, when it isn't in the folder. Raises `LedgerError`, also when the ledger is signed with a key that isn't there
+    and none is given; `LedgerHeld` when somebody does write it.
     """
-    if signing_key is None and not (folder / PRIVATE).exists():
+    if signing_key is None and not ((key_folder or folder) / PRIVATE).exists():
         raise LedgerError(f"{folder}: is signed with a key that isn't in the folder; name the private key")
-    with Ledger(folder, Options(signing_key=signing_key)) as ledger:
+    with Ledger(folder, Options(signing_key=signing_key, key_folder=key_folder)) as ledger:
         bodies = Bodies(folder)
         return sum(erase(ledger, bodies, who) for who in bodies.marked())

@@ -10,7 +10,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from bastide.errors import LedgerError
+from bastide.errors import LedgerError, LedgerHeld
 
 LOCK = "lock"
 NEWEST = "checkpoint.json"
@@ -90,14 +90,22 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make(folder: Path) -> None:
+    """Makes a folder that is nobody else's to read, when it is missing. Raises `LedgerError`."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LedgerError(f"{folder}: can't be written: {problem.strerror}") from None
+
+
 def lock(folder: Path) -> int:
     """Takes the folder for one writer. Raises `LedgerError` when another has it."""
     try:
         import fcntl
     except ImportError:
         raise LedgerError(f"{folder}: this system has no file locks, so one writer can't be made sure of") from None
+    make(folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as problem:
         raise LedgerError(f"{folder}: can't be written: {problem.strerror}") from None
@@ -108,7 +116,7 @@ def lock(folder: Path) -> int:
             owner = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
         os.close(handle)
         who = f" (process {owner})" if owner.isdigit() else ""
-        raise LedgerError(f"{folder}: another process{who} writes this ledger; a ledger has one writer") from None
+        raise LedgerHeld(f"{folder}: another process{who} writes this ledger; a ledger has one writer") from None
     with contextlib.suppress(OSError):
         # Only for the message of the one who comes second; a full disk is no reason not to start reading.
         os.ftruncate(handle, 0)

@@ -41,6 +41,8 @@ class Options:
     """Seconds until what was written goes to the disk."""
     signing_key: bytes | None = None
     """PEM of an Ed25519 private key; None: the folder's own, made when it is missing."""
+    key_folder: Path | None = None
+    """Where that one is, when it isn't in the ledger's own folder."""
     clock: Callable[[], int] = time.time_ns
     monotonic: Callable[[], int] = time.monotonic_ns
     write: Callable[[int, bytes], int] = os.write
@@ -129,8 +131,12 @@ class Ledger:
     def prune(self, before: int) -> int:
         """Deletes segments that were complete before a time (nanoseconds since 1970), leaving a signed stub.
 
-        Returns how many entries went. The segment that is written on stays. Raises `LedgerError`.
+        Returns how many entries went. The segment that is written on stays, unless all of it is older: then a new one begins.
+        Raises `LedgerError`.
         """
+        with self._lock:
+            if self._size and self._time < before:
+                self._rotate()
         gone = retain.plan(self.folder, self._segment, before)
         if gone is None:
             return 0
@@ -163,7 +169,7 @@ class Ledger:
 
     def _start(self, end: End) -> None:
         pem = self._options.signing_key
-        self._signer = Signer.of(pem) if pem else Signer.in_folder(self.folder)
+        self._signer = Signer.of(pem) if pem else Signer.in_folder(self._options.key_folder or self.folder)
         self._signer.publish(self.folder)
         retain.finish(self.folder)
         self._seq, self._prev, self._time, self._since = end.seq, end.hash, end.time, end.since

@@ -58,7 +58,7 @@ def _walk(known: list[tuple[int, Path]], before: End) -> End:
     size = path.stat().st_size
     for _, one in reversed(known):
         if (end := _last(one, before)) is not None:
-            return End(end.seq, end.hash, end.time, end.ledger or _id_of(known[0][1]), first, size, end.key, end.since)
+            return End(end.seq, end.hash, end.time, end.ledger or _id_in(known[0][1]), first, size, end.key, end.since)
     return End(before.seq, before.hash, before.time, before.ledger, first, size)
 
 
@@ -107,7 +107,16 @@ def _changed(path: Path, number: int, what: str) -> LedgerError:
     )
 
 
-def _id_of(path: Path) -> str:
+def id_of(folder: Path) -> str:
+    """The id of a folder's ledger; '' when it can't be told."""
+    with contextlib.suppress(LedgerError):
+        if newest := read_statement(folder / files.NEWEST):
+            return newest.ledger
+        return _id_in(files.segments(folder)[0][1])
+    return ""
+
+
+def _id_in(path: Path) -> str:
     with contextlib.suppress(OSError, ValueError), os.fdopen(files.open_for_reading(path), "rb") as stream:
         return str(unseal(stream.readline(LONGEST)).entry.get("ledger", ""))
     return ""

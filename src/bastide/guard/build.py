@@ -109,8 +109,10 @@ def maker(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) -> Ca
     return lambda: engine_of(plan, settings, packs)
 
 
-def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) -> Runtime:
+def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = (), *, beside: bool = False) -> Runtime:
     """A guard ready to run, with its log, approvals, budgets and credentials.
+
+    beside: it is one of several with the same files, each with a part of the log; approvals they share.
 
     Raises `PlanError`, `SettingsError`, `LedgerError` when the log can't be written, `Unavailable` for a credential that can't be read.
     """
@@ -119,7 +121,7 @@ def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) 
     credentials = Credentials()
     credentials.load(_secrets(read))
     metrics = Metrics()
-    recorder = open_recorder(read.log, credentials, metrics, redacting())
+    recorder = open_recorder(read.log, credentials, metrics, redacting(), part=beside)
     asked = read.approvals
     webhook_key = asked.webhook_key
     notify = (

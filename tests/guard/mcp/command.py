@@ -16,7 +16,7 @@ from bastide.guard.limits.local import LocalLimits
 from tests.guard.gateway.running import FakeMetrics, FakeRecorder, engine
 
 
-def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...]) -> Runtime:
+def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...], *, beside: bool) -> Runtime:
     made = engine("http://127.0.0.1:9")
     parts = Parts(
         HeaderAuthenticator(made.settings),

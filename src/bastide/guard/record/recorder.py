@@ -7,12 +7,14 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bastide.errors import LedgerError
 from bastide.evidence.bodies import Bodies
 from bastide.evidence.erase import erase
 from bastide.evidence.ledger import Durable, Ledger, Options
+from bastide.evidence.parts import claim, prune, prune_idle
 from bastide.guard.record.content import ContentStrategy
 from bastide.guard.record.semconv import request_attributes
 
@@ -47,12 +49,13 @@ class LedgerRecorder:
         content: ContentStrategy | None = None,
         observers: Iterable[Observer] = (),
         retention_days: float = 0,
+        beside: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """retention_days: 0 keeps everything."""
+        """retention_days: 0 keeps everything; beside: deletes what was before a time in logs that nobody writes now."""
         self._ledger, self._bodies = ledger, bodies
         self._content = content or ContentStrategy()
         self._observers = tuple(observers)
-        self._retention_days = retention_days
+        self._retention_days, self._beside = retention_days, beside
         self._lock = threading.Lock()
         ledger.when_syncing(bodies.flush)
         self._end_erasures()
@@ -91,10 +94,9 @@ class LedgerRecorder:
     def prune(self, days: float) -> int:
         """Deletes what is older than so many days; how many entries went. Raises `LedgerError`."""
         before = time.time_ns() - int(days * _DAY * 1e9)
-        if old := self._bodies.old(before):
-            self._ledger.append({"kind": "retention", "bodies_before": before}, "disk")
-            self._bodies.prune(old)
-        return self._ledger.prune(before)
+        gone = prune(self._ledger, self._bodies, before)
+        self._beside(before)
+        return gone
 
     def close(self) -> None:
         """Signs and closes the ledger."""
@@ -139,10 +141,13 @@ def open_recorder(
     credentials: Credentials | None = None,
     metrics: Metrics | None = None,
     redact: Callable[[str], str] | None = None,
+    *,
+    part: bool = False,
 ) -> LedgerRecorder:
     """The recorder that the settings describe. Raises `LedgerError`, `UsageError`, `Unavailable` when the signing key can't be read.
 
     redact: takes secrets and personal data out of a text; without it, classes that are to be kept redacted keep only metadata.
+    part: for a process beside those that write the folder's own ledger and its other parts.
     """
     key = credentials.get(log.signing_key).encode() if log.signing_key and credentials else None
     observers: list[Observer] = [metrics] if metrics else []
@@ -153,10 +158,12 @@ def open_recorder(
         observers.append(push)
         if metrics:
             metrics.spans(push)
-    ledger = Ledger(log.folder, Options(checkpoint_every=log.checkpoint_every, signing_key=key))
+    options = Options(checkpoint_every=log.checkpoint_every, signing_key=key, key_folder=log.folder)
+    ledger = claim(log.folder, options) if part else Ledger(log.folder, options)
     try:
-        bodies = Bodies(log.folder)
-        return LedgerRecorder(ledger, bodies, ContentStrategy(log.content, redact), observers, log.retention_days)
+        kept, bodies = ContentStrategy(log.content, redact), Bodies(ledger.folder)
+        idle = partial(prune_idle, log.folder, options=options)
+        return LedgerRecorder(ledger, bodies, kept, observers, log.retention_days, idle)
     except BaseException:
         ledger.close()
         raise

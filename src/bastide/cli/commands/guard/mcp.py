@@ -41,7 +41,8 @@ def mcp(
 ) -> None:
     """Be a local MCP server (stdio) that starts the real one and guards it.
 
-    Put it into the client's configuration in the server's place. Who may start it is who calls: there are no credentials on stdio.
+    Put it into the client's configuration in the server's place. Who may start it is who calls: there are no credentials on stdio. Any number
+    may run beside each other and beside `guard serve`: each has a part of the log, and people decide for all of them where `guard serve` runs.
 
     \b
     Exit codes:
@@ -57,7 +58,7 @@ def mcp(
 
     from bastide.guard.build import runtime_of
 
-    runtime = runtime_of(plan, settings, packs)
+    runtime = runtime_of(plan, settings, packs, beside=True)
     server = _server(runtime.engine.settings, name, command)
     caller = _caller(runtime.engine.plan, agent, user, actor)
     ctx.exit(asyncio.run(_run(runtime, server, caller)))

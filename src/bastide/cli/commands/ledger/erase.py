@@ -29,7 +29,7 @@ WAIT = 15.0
 )
 @click.pass_context
 def erase(ctx: click.Context, *, folder: Path, subject: str, signing_key: Path | None) -> None:
-    """Erase the texts that the log in FOLDER keeps of a subject: its key and its bodies, for good.
+    """Erase the texts that the log in FOLDER, and its parts, keep of a subject: its key and its bodies, for good.
 
     The chain stays whole, and has an entry that says so. Entries keep who did what and when: only texts are erased. A guard that is running
     does it itself, within seconds.
@@ -41,29 +41,32 @@ def erase(ctx: click.Context, *, folder: Path, subject: str, signing_key: Path |
     Example:
       bastide ledger erase guard-log --subject ada@example.com
     """
-    from bastide.errors import LedgerError, UsageError
+    from bastide.errors import LedgerHeld, UsageError
     from bastide.evidence.bodies import Bodies
     from bastide.evidence.erase import erase_marked
-    from bastide.evidence.files import read_small, segments
+    from bastide.evidence.files import read_small
+    from bastide.evidence.parts import holds_ledger, ledgers
 
-    if not segments(folder):
+    found = [one for one in ledgers(folder) if holds_ledger(one)]
+    if not found:
         raise UsageError(f"{folder}: holds no ledger")
-    bodies = Bodies(folder)
-    who = bodies.mark(subject)
-    try:
-        erase_marked(folder, read_small(signing_key) if signing_key else None)
-    except LedgerError as problem:
-        if "another process" not in str(problem):
-            raise
-        if not _done(bodies, who):
-            click.echo("the running guard was asked to erase it and has not done so yet", err=True)
-            ctx.exit(3)
-    click.echo(f"erased: subject {who}")
+    pem = read_small(signing_key) if signing_key else None
+    marked = [(one, bodies := Bodies(one), bodies.mark(subject)) for one in found]
+    asked = []
+    for one, bodies, who in marked:
+        try:
+            erase_marked(one, pem, folder)
+        except LedgerHeld:
+            asked.append((bodies, who))
+    if not _done(asked):
+        click.echo("a running guard was asked to erase it and has not done so yet", err=True)
+        ctx.exit(3)
+    click.echo(f"erased: subject {', '.join(sorted({who for _, _, who in marked}))}")
 
 
-def _done(bodies: Bodies, who: str) -> bool:
+def _done(asked: list[tuple[Bodies, str]]) -> bool:
     until = time.monotonic() + WAIT
-    while who in bodies.marked():
+    while any(who in bodies.marked() for bodies, who in asked):
         if time.monotonic() > until:
             return False
         time.sleep(0.1)

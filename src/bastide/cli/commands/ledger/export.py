@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.output_option
 @options.quiet_option
 def export(*, folder: Path, format_: str, output: Path | None, quiet: bool) -> None:
-    """Export the ledger in FOLDER for other tools.
+    """Export the ledger in FOLDER, and its parts, for other tools.
 
     \b
     Formats:
@@ -35,9 +35,9 @@ def export(*, folder: Path, format_: str, output: Path | None, quiet: bool) -> N
       bastide ledger export guard-log --format ocsf -o events.jsonl
       bastide ledger export guard-log --format otlp | curl -d @- -H 'content-type: application/json' localhost:4318/v1/traces
     """
-    from bastide.evidence.read import entries
+    from bastide.evidence.parts import every_entry
 
-    lines = entries(folder, lambda place: click.echo(f"left out: {place}", err=True))
+    lines = every_entry(folder, lambda place: click.echo(f"left out: {place}", err=True))
     rows = {"jsonl": _jsonl, "ocsf": _ocsf, "otlp": _otlp}[format_](lines)
     if output is not None:
         put("".join(rows), output, quiet)

@@ -35,7 +35,7 @@ def show(
     format_: str,
     output: Path | None,
 ) -> None:
-    """Show entries of the ledger in FOLDER, a line each; as JSON, a document each line.
+    """Show entries of the ledger in FOLDER, and of its parts, a line each; as JSON, a document each line.
 
     \b
     Kinds: request, decision, detection, redaction, endorsement, approval, retrieval, incident, start, stop, reload, and the ledger's own
@@ -48,11 +48,11 @@ def show(
     """
     from collections import deque
 
-    from bastide.evidence.read import entries
+    from bastide.evidence.parts import every_entry
 
     if content and format_ != "json":
         raise click.UsageError("--content needs --format json")
-    found: Any = (line for line in entries(folder, _left_out) if _fits(line, request, kinds))
+    found: Any = (line for line in every_entry(folder, _left_out) if _fits(line, request, kinds))
     if last:
         found = deque(found, last)
     rows = (_document(folder, line, content) if format_ == "json" else _row(line) for line in found)
@@ -114,13 +114,16 @@ def _texts(folder: Path, entry: dict[str, Any]) -> list[str | None]:
     """The kept texts; None for one that was erased, never kept or isn't what was written."""
     from bastide.errors import LedgerError
     from bastide.evidence.bodies import read
+    from bastide.evidence.parts import ledgers
 
     found: list[str | None] = []
     content = entry.get("content")
     for text in content if isinstance(content, list) else ():
         body = text.get("body") if isinstance(text, dict) else None
         try:
-            found.append(read(folder, body) if isinstance(body, dict) else None)
+            # Subjects have other ids in each part, so only the entry's own part has it.
+            texts = [read(one, body) for one in ledgers(folder)] if isinstance(body, dict) else []
+            found.append(next((one for one in texts if one is not None), None))
         except LedgerError:
             found.append(None)
     return found

@@ -14,7 +14,8 @@ from bastide.cli.output import keep_inputs, put
 if TYPE_CHECKING:
     from bastide.evidence.report import Report
 
-CODES = {"whole": 0, "broken": 1, "unproven": 3}
+CODES = {"whole": 0, "unproven": 3, "broken": 1}
+"""From the best to the worst."""
 
 
 @click.command()
@@ -39,7 +40,7 @@ def verify(
     format_: str,
     output: Path | None,
 ) -> None:
-    """Check every hash, link, signature and body of the ledger in FOLDER. It may be in use meanwhile.
+    """Check every hash, link, signature and body of the ledger in FOLDER, and of its parts. It may be in use meanwhile.
 
     \b
     Exit codes:
@@ -55,7 +56,7 @@ def verify(
     """
     from bastide.errors import UsageError
     from bastide.evidence.files import read_small
-    from bastide.evidence.verify import verify as check
+    from bastide.evidence.parts import verify_all
 
     keep_inputs([output], *keys, *anchors)
     pems = []
@@ -64,14 +65,15 @@ def verify(
         if pem is None:
             raise UsageError(f"{key}: there is no such file")
         pems.append(pem)
-    report = check(folder, pems or None, anchors)
+    report, *parts = reports = verify_all(folder, pems or None, anchors)
+    worst = max((one.state for one in reports), key=list(CODES).index)
     if format_ == "json":
         from bastide.report.json_ import dumps
 
-        put(dumps(report.document()), output)
+        put(dumps({**report.document(), "state": worst, "parts": [part.document() for part in parts]}), output)
     else:
-        put(_table(report), output)
-    ctx.exit(CODES[report.state])
+        put("".join(map(_table, reports)), output)
+    ctx.exit(CODES[worst])
 
 
 def _table(report: Report) -> str:
