@@ -21,7 +21,7 @@ from bastide.guard.content.redact import Vault
 from bastide.guard.content.stream import Check, StreamScanner
 from bastide.guard.content.strings import mapped, strings
 from bastide.guard.engine import Engine, denied
-from bastide.guard.events import Part, Request, Role, Text, ToolCall, ToolResult, Turn
+from bastide.guard.events import Part, Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.exfiltration import links, neutral, scan_links, settled
 from bastide.guard.flow.session import Session
 from bastide.guard.limits.loops import LoopGuard
@@ -114,6 +114,15 @@ class Conversation:
         endorsements = self.session.follow(turns, marks)
         return Intake(reading.edits, tuple(reading.sightings), tuple(reading.unscanned), endorsements, reading.dropped)
 
+    def described(self, tools: Sequence[Tool]) -> None:
+        """Tools that the model may be told of, as their descriptions stand."""
+        self.session.observe_tools(tools)
+        for tool in tools:
+            self.schemas.pop((tool.server, tool.name), None)
+            self.schemas[tool.server, tool.name] = tool.schema
+        while len(self.schemas) > self.engine.settings.bounds.tools:
+            del self.schemas[next(iter(self.schemas))]
+
     def say(self, role: Role, text: str) -> Verdict:
         """A message of somebody's. Raises `Denied` when it is an attack."""
         self.watched = True
@@ -125,9 +134,9 @@ class Conversation:
             self._checks = None
         return reading.sightings[-1].verdict if reading.sightings else _CLEAN
 
-    def result(self, result: ToolResult, component: str = "") -> tuple[ToolResult, Intake]:
-        """A tool's answer, as the model may have it; `component`: the MCP server that gave it."""
-        reading = Reading(self, component)
+    def result(self, result: ToolResult, component: str = "", *, outside: bool = True) -> tuple[ToolResult, Intake]:
+        """A tool's answer, as the model may have it; `component`: the MCP server that gave it; outside: as for `read`."""
+        reading = Reading(self, component, outside=outside)
         turn = reading.turn(Turn(Role.TOOL, (result,)))
         [part] = turn.parts
         assert isinstance(part, ToolResult)
@@ -278,7 +287,7 @@ class Conversation:
     def beside(self) -> Conversation:
         """One that has seen the same and redacts the same, with counters of its own: another session of the same caller."""
         other = Conversation(self.engine, self.caller, self.session)
-        other.vault, other.depth = self.vault, self.depth
+        other.vault, other.depth, other.schemas = self.vault, self.depth, self.schemas
         return other
 
     def made(self, decision: CallDecision) -> None:

@@ -90,9 +90,8 @@ class Reading:
         if fresh != of.known_tools:
             for tool in request.tools:
                 self._scan(Text(tool.description), "tool", f"tool `{tool.name[:60]}`", 0, refuse=True)
-                of.schemas[tool.server, tool.name] = tool.schema
             of.known_tools.update(fresh)
-            of.session.observe_tools(request.tools)
+            of.described(request.tools)
 
     def turn(self, turn: Turn) -> Turn:
         """The turn as it goes on."""

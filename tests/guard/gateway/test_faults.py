@@ -125,7 +125,7 @@ def test_a_bomb_of_compressed_zeros_is_stopped_at_the_bound() -> None:
 )  # fmt: skip
 def test_a_stream_that_breaks_ends_with_an_error(end: list[Step], code: str) -> None:
     """The client can tell half an answer from a whole one; the log says failed; the request isn't made again."""
-    with faulty([STREAM_HEAD, delta({"content": "Hal"}), *end]) as guard:
+    with faulty([STREAM_HEAD, delta({"role": "assistant"}), 0.1, delta({"content": "Hal"}), *end]) as guard:
         got = ask(guard, question(stream=True))
         assert got.status == 200
         last = got.body.split(b"\n\n")[-2]
@@ -135,6 +135,18 @@ def test_a_stream_that_breaks_ends_with_an_error(end: list[Step], code: str) -> 
         assert b"sk-1234" not in got.body
         assert outcome(guard) == ("failed", code)
         assert len(guard.provider.requests) == 1
+
+
+def test_a_stream_that_ends_before_anything_went_on_is_a_plain_error() -> None:
+    """What was held back and never went on is no half answer: the client gets an error with its status."""
+    with faulty([STREAM_HEAD, delta({"content": "Hal"}), event("{nonsense"), chunk(b"")]) as guard:
+        got = ask(guard, question(stream=True))
+        assert (got.status, got.code) == (502, "upstream_failed")
+        assert outcome(guard) == ("failed", "upstream_failed")
+    bad = "<script>fetch('//evil.example')</script> " * 40
+    with faulty([STREAM_HEAD, delta({"content": bad}), delta({}, "stop"), event("[DONE]"), chunk(b"")]) as guard:
+        got = ask(guard, question(stream=True))
+        assert (got.status, got.code) == (403, "content_blocked")
 
 
 def test_a_stream_that_is_asked_for_but_does_not_come_is_an_error() -> None:
@@ -201,7 +213,7 @@ def test_failover_only_where_the_data_may_go() -> None:
 
 def test_no_second_call_after_bytes_went_on() -> None:
     """A stream that broke is not begun anew elsewhere, though the data may go there."""
-    first, second = FakeProvider([STREAM_HEAD, delta({"content": "Hal"}), None]), FakeProvider(OK)
+    first, second = FakeProvider([STREAM_HEAD, delta({"role": "assistant"}), 0.1, None]), FakeProvider(OK)
     with running(first, also=[second], build=lambda: two_models(first, second)) as guard:
         prompt = {"model": "gpt", "stream": True, "messages": [{"role": "system", "content": "Write a haiku."}]}
         assert b"upstream_incomplete" in ask(guard, prompt).body

@@ -176,9 +176,13 @@ class ModelCall:
             trace.usage, trace.reply_id = filter_.usage, filter_.reply_id
             trace.said("assistant", trace.label.confidentiality, judge.said)
         if filter_.error is not None:
+            error = cause or filter_.error
+            if not out.started:
+                # Nothing has gone on yet: a plain error, with its status.
+                raise error
             # The client has half an answer; the only honest end is the error in the stream.
-            trace.failed(cause or filter_.error)
-            self._runtime.blame(trace, cause or filter_.error)
+            trace.failed(error)
+            self._runtime.blame(trace, error)
         await self._record()
         if rest:
             await out.write(rest)
@@ -192,7 +196,8 @@ class ModelCall:
                 size += len(chunk)
                 if size > limit:
                     raise UpstreamError(f"the provider's answer has over {limit} bytes", code="upstream_too_large")
-                if data := filter_.feed(chunk):
+                data = filter_.feed(chunk)
+                if data and (out.started or filter_.error is None):
                     if not out.started:
                         # Nothing goes on that isn't in the log; the entry of the request comes at the end.
                         self._trace.began()

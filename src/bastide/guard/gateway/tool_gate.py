@@ -44,7 +44,7 @@ class EngineGate:
             question = Question(caller, meaning.action, meaning.component, tool.name, approved=True)
             if engine.policy.decide(question).effect is Effect.ALLOW:
                 found.append(tool)
-        self._conversation(caller, conversation).session.observe_tools(found)
+        self._conversation(caller, conversation).described(found)
         return found
 
     async def call(
@@ -74,6 +74,8 @@ class EngineGate:
         before = self._runtime.conversations.redeem(of.caller, call, self._runtime.engine.version)
         decision = of.decided(call, before, server.component) if before else consent.decide(call, server.component)
         asked = consent.ask(decision)
+        if decision.seen.detections:
+            trace.answered(decision.seen)
         trace.decided(decision, asked)
         if not decision.allowed:
             raise denied(decision.ruling, approval=asked.id if asked else "")
@@ -84,7 +86,7 @@ class EngineGate:
     ) -> ToolResult:
         """What the caller may have of the result."""
         of = self._conversation(caller, conversation)
-        checked, intake = of.result(replace(result, name=call.name), server.component)
+        checked, intake = of.result(replace(result, name=call.name), server.component, outside=self._outside)
         if intake.sightings or intake.unscanned or intake.endorsements or intake.dropped:
             trace = self._trace(caller, of, server)
             trace.took(intake)
@@ -97,7 +99,7 @@ class EngineGate:
         if kind in OUTBOUND:
             return self._outgoing(of, server, text)
         result = ToolResult(f"mcp:{kind}", (Text(text, ("text",)),), server.component)
-        checked, intake = of.result(result, server.component)
+        checked, intake = of.result(result, server.component, outside=self._outside)
         if intake.sightings:
             trace = self._trace(caller, of, server)
             trace.took(intake)
@@ -113,6 +115,11 @@ class EngineGate:
             )
         [part] = checked.content
         return part.text if isinstance(part, Text) else ""
+
+    @property
+    def _outside(self) -> bool:
+        """Whether personal data have to be taken out here: not when the agent's models are behind this guard too, whose door does it."""
+        return not self._runtime.engine.settings.models
 
     async def opaque(self, caller: Caller, conversation: str, server: McpServer, kind: TextKind, type: str) -> None:
         """Content that can't be scanned."""
