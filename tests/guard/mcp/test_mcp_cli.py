@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from bastide.evidence.ledger import Ledger
+from bastide.evidence.parts import parts, verify_all
+from bastide.guard.approvals.store import ApprovalStore
 from tests.guard.mcp.test_stdio import BARE, ROOT
 
 pytestmark = pytest.mark.slow
@@ -43,6 +49,33 @@ def test_guarded() -> None:
             assert refused.meta["bastide/refusal"]["approval"].startswith("apr_")
 
     asyncio.run(talk())
+
+
+def test_several_at_once(tmp_path: Path) -> None:
+    """Two wrappers beside a guard that has the folder's own log: each serves and logs, people see what both ask, and all of it verifies."""
+    settings = tmp_path / "guard.yaml"
+    log = tmp_path / "log"
+    settings.write_text(
+        f"bastide-guard: 1\nplan: {ROOT}/examples/support-agent/bastide.yaml\ncontent: {{classifier: 'off'}}\nlog: {{folder: {log}}}\n"
+        f"mcp: {{crm: {{command: {json.dumps(BARE)}}}}}\n"
+    )
+    words = ["-m", "bastide", "guard", "mcp", "--plan", f"{ROOT}/examples/support-agent/bastide.yaml"]
+    words += ["--settings", str(settings), "--agent", "assistant", "--actor", "customer", "--user"]
+
+    async def talk() -> None:
+        async with (
+            Client(StdioServerParameters(command=sys.executable, args=[*words, "ann"], cwd=ROOT), mode="legacy") as one,
+            Client(StdioServerParameters(command=sys.executable, args=[*words, "bo"], cwd=ROOT), mode="legacy") as two,
+        ):
+            for client in (one, two):
+                assert (await client.call_tool("echo", {})).is_error
+
+    with Ledger(log):
+        asyncio.run(talk())
+    assert [part.name for part in parts(log)] == ["part-1", "part-2"]
+    assert [report.state for report in verify_all(log)] == ["whole"] * 3
+    with contextlib.closing(ApprovalStore(log / "approvals.sqlite")) as store:
+        assert {(one.binding.user, one.binding.component) for one in store.pending()} == {("ann", "crm"), ("bo", "crm")}
 
 
 @pytest.mark.parametrize(
