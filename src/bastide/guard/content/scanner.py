@@ -178,7 +178,8 @@ class ContentScanner:
             why = f"in {part.how} that reads `{printable(part.text)}`"
             for _, finding in self._matchers[direction].find(inner):
                 if not finding.rule.id.startswith(("personal/", "secret/assignment")):
-                    shown = finding.rule.why if finding.rule.id.startswith("secret/") else f"{finding.rule.why} {why}"
+                    hushed = finding.rule.id.startswith(("secret/", "canary/"))
+                    shown = finding.rule.why if hushed else f"{finding.rule.why} {why}"
                     result.append(Detection(finding.rule.id, finding.rule.weight, (part.span,), shown))
             if depth < DEPTH:
                 for detection in self._decoded(inner, direction, depth + 1, left):

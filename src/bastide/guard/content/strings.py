@@ -13,15 +13,11 @@ MOST, DEPTH = 10_000, 96
 
 
 def strings(value: Any) -> list[str]:
-    """Every key and string, in the order of the document. Raises `LimitError`."""
-    found: list[str] = []
-
-    def note(text: str) -> str:
-        found.append(text)
-        return text
-
-    mapped(value, note)
-    return found
+    """Every text, in the order of the document, then every key. Raises `LimitError`."""
+    texts: list[str] = []
+    keys: list[str] = []
+    _Mapping(_noting(texts), _noting(keys)).of(value, 0)
+    return texts + keys
 
 
 def mapped(value: Any, change: Callable[[str], str]) -> Any:
@@ -29,21 +25,29 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
 
     Raises `LimitError` when it has too many texts or levels, or two keys of an object would become the same.
     """
-    return _Mapping(change).of(value, 0)
+    return _Mapping(change, change).of(value, 0)
+
+
+def _noting(found: list[str]) -> Callable[[str], str]:
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    return note
 
 
 class _Mapping:
-    def __init__(self, change: Callable[[str], str]) -> None:
-        self._change = change
+    def __init__(self, change: Callable[[str], str], of_key: Callable[[str], str]) -> None:
+        self._change, self._of_key = change, of_key
         self._left = MOST
 
     def of(self, value: Any, depth: int) -> Any:
         if depth > DEPTH:
             raise LimitError(f"more than {DEPTH} levels of arguments or results are not read")
         if type(value) is str:
-            return self._text(value)
+            return self._text(value, self._change)
         if type(value) is dict:
-            made = {self._text(k): self.of(v, depth + 1) for k, v in value.items()}
+            made = {self._text(k, self._of_key): self.of(v, depth + 1) for k, v in value.items()}
             if len(made) != len(value):
                 raise LimitError("two keys can't be told apart after redaction")
             same = all(a is b and value[a] is made[a] for a, b in zip(value, made, strict=True))
@@ -53,9 +57,9 @@ class _Mapping:
             return value if all(a is b for a, b in zip(items, value, strict=True)) else items
         return value
 
-    def _text(self, text: str) -> str:
+    def _text(self, text: str, change: Callable[[str], str]) -> str:
         self._left -= 1
         if self._left < 0:
             raise LimitError(f"more than {MOST} texts of arguments or results are not read")
-        changed = self._change(text)
+        changed = change(text)
         return text if changed == text else changed
