@@ -127,6 +127,7 @@ class ProxyApp:
     def set(self, gate: FakeGate, server: McpServer, book: Book | None = None, limits: Limits | None = None) -> None:
         """Begins anew with another gate, so that tests can share the servers, which take longer to start than most tests."""
         self.gate, self.server, self.now = gate, server, 1000.0
+        self.caller: Caller | None = None
         self.proxy = HttpProxy(self._session, gate, book or Book(), _secret, limits, lambda: self.now)
         self._made.append(self.proxy)
 
@@ -135,7 +136,7 @@ class ProxyApp:
             await self._lifespan(receive, send)
             return
         user = dict(scope["headers"]).get(b"x-user", b"alice").decode()
-        caller = Caller(agent="assistant", user=user, key="k1")
+        caller = self.caller or Caller(agent="assistant", user=user, key="k1")
         await self.proxy.handle(scope, receive, send, caller, self.server)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:

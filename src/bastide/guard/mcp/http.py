@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 from msgspec import Struct
 
-from bastide.errors import GuardError, Malformed, NotFound, UpstreamError
+from bastide.errors import GuardError, Malformed, NotFound, OverLimit, UpstreamError
 from bastide.guard.gateway.asgi import (
     JSON,
     Disconnected,
@@ -49,7 +49,7 @@ from bastide.guard.mcp.messages import (
 )
 from bastide.guard.mcp.party import CONVERSATION, Party
 from bastide.guard.mcp.relay import Relay
-from bastide.guard.mcp.sessions import Session, Sessions
+from bastide.guard.mcp.sessions import MAX_STREAMS, Session, Sessions
 from bastide.guard.model import Caller
 from bastide.guard.settings import Bounds, McpServer, Secret
 
@@ -160,10 +160,10 @@ class HttpProxy:
         """The session that a request belongs to; None where it starts one, or where the revision or server has none."""
         at = request.headers.get(head.SESSION)
         starts = any(m.method == "initialize" for m in messages)
+        if starts and (at is not None or len(messages) > 1):
+            raise invalid("`initialize` starts a session: it belongs to none, and stands alone")
         if at is None or version == STATELESS:
             return None
-        if starts:
-            raise invalid("`initialize` starts a session, so it belongs to none")
         session = await self.sessions.find(at, request.party)
         if version and session.mediator.version and version != session.mediator.version:
             raise invalid("the header MCP-Protocol-Version is not what the session agreed on")
@@ -171,7 +171,12 @@ class HttpProxy:
 
     async def _get(self, request: _Request) -> None:
         session = await self._existing(request)
-        call = _Call("GET", None, head.last_event(request.headers), session, session.mediator.version)
+        if session.streams >= MAX_STREAMS:
+            raise OverLimit(f"this session has {MAX_STREAMS} open streams already", retry_after=1.0)
+        last = head.last_event(request.headers)
+        if last and last["Last-Event-ID"].encode("latin-1", "replace") not in session.events:
+            raise Malformed("this session has got no such event lately, so no stream can be taken up after it")
+        call = _Call("GET", None, last, session, session.mediator.version)
         relay = Relay(session.mediator, [], [], False)
         session.streams += 1
         try:

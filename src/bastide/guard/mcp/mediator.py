@@ -18,6 +18,7 @@ from msgspec import Struct
 from bastide.errors import GuardError, OverLimit
 from bastide.guard.events import ToolCall
 from bastide.guard.mcp import answers
+from bastide.guard.mcp.book import MAX_NAME
 from bastide.guard.mcp.gate import Incident, TextKind
 from bastide.guard.mcp.messages import (
     ASKS,
@@ -186,8 +187,8 @@ class Mediator:
         name, arguments = body.get("name"), body.get("arguments")
         if arguments is None:
             arguments = {}
-        if not isinstance(name, str) or not isinstance(arguments, dict):
-            raise bad_params("a tool call has a `name` and an object `arguments`")
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not isinstance(arguments, dict):
+            raise bad_params(f"a tool call has a `name` of at most {MAX_NAME} characters and an object `arguments`")
         party = self.party
         if incident := party.book.refusal(party.server.component, party.owner, name):
             raise await party.refuse(incident)

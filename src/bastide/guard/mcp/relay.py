@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ class Relay:
         self.batch = batch
         self._waiting = [m.id for m in onward if m.kind is Kind.REQUEST]
         self._stream: Stream | None = None
+        self._events_of: deque[bytes] = deque(maxlen=1)
         self.ask_back: Callable[[dict[str, Any]], None] = _ignore
 
     async def bring(
@@ -45,6 +47,7 @@ class Relay:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream" and response.status == 200:
             self._stream = Stream(send, [*EVENT_STREAM, *extra])
+            self._events_of = session.events if session else self._events_of
             await self._events(response, keep_alive)
         elif response.status in (200, 202, 204) and not self._waiting:
             await self._accepted(send)
@@ -134,7 +137,7 @@ class Relay:
         if not event.data:
             if event.id is not None:
                 # Only says from where to take the stream up.
-                await self._stream.write(_mark(event))
+                await self._write(_mark(event), event)
             return
         try:
             parsed = parse(event.data)
@@ -143,7 +146,13 @@ class Relay:
             return
         for message in parsed if isinstance(parsed, list) else [parsed]:
             for made in await self._judged(message):
-                await self._stream.write(frame(dump(made.document), event))
+                await self._write(frame(dump(made.document), event), event)
+
+    async def _write(self, data: bytes, event: Event) -> None:
+        assert self._stream is not None
+        if event.id is not None:
+            self._events_of.append(event.id)
+        await self._stream.write(data)
 
     async def _incident(self, why: str) -> None:
         await self.mediator.party.incident(Incident("unscanned", "event", why))

@@ -8,10 +8,11 @@ Practices: Session Hijacking".
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import takewhile
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from bastide.errors import NotFound, OverLimit
@@ -23,6 +24,10 @@ from bastide.guard.mcp.party import CONVERSATION, Party
 MAX_SESSIONS = 20_000
 MAX_OWNED = 200
 """Sessions of one caller."""
+MAX_STREAMS = 16
+"""Streams of one session that are open at a time."""
+EVENTS = 2000
+"""Ids of events of one session that are remembered."""
 IDLE = 3600.0
 """Seconds without a message after which a session is forgotten."""
 
@@ -40,6 +45,8 @@ class Session(Struct, eq=False):
     """When it was last used, by the clock of `Sessions`."""
     streams: int = 0
     """Streams that are open; a session with one is not idle."""
+    events: deque[bytes] = field(default_factory=lambda: deque(maxlen=EVENTS))
+    """Ids of the latest events that the client got. From no others it may take up a stream: servers could give it somebody else's."""
 
 
 class Sessions:
@@ -72,6 +79,7 @@ class Sessions:
 
         Raises `NotFound` in the same words for one that doesn't exist and one that belongs to somebody else; the latter is recorded.
         """
+        self._forget_idle()
         found = self._by_id.get(at)
         if found is not None and (found.owner != party.owner or found.component != party.server.component):
             await party.incident(
@@ -101,8 +109,6 @@ class Sessions:
 
     def _forget_idle(self) -> None:
         before = self._clock() - IDLE
-        for session in list(self._by_id.values()):
-            if session.used >= before:
-                break
-            if not session.streams:
-                self.close(session)
+        idle = takewhile(lambda session: session.used < before, self._by_id.values())
+        for session in [one for one in idle if not one.streams]:
+            self.close(session)
