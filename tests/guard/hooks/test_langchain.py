@@ -247,3 +247,39 @@ def test_what_a_sub_agent_read_counts_for_its_parent() -> None:
     assert world.done == []
     with pytest.raises(Denied), above.child("stranger"):
         pass
+
+
+PERSONAL = "content: {classifier: 'off', personal: redact}"
+
+
+def test_tools_get_what_the_model_did_not_see() -> None:
+    """With personal data redacted, the model reads and proposes placeholders, the tool gets the value, and so does the user."""
+    world = World(
+        READ,
+        says(("refund", {**GOOD[1], "iban": "<IBAN_1>"})),
+        AIMessage("Paid to <IBAN_1>."),
+        more=PERSONAL,
+        mail="No news.",
+    )
+    answer = world.run()[-1].content
+    assert (world.done, answer) == ([("1001", IBAN)], f"Paid to {IBAN}.")
+    assert IBAN not in str(world.model.seen)
+    assert "LITERAL" not in str(world.model.seen)
+
+
+def test_arguments_in_an_old_history_are_read() -> None:
+    """Calls that stand in a history from elsewhere go to the model without personal data, in the provider's own form neither."""
+    world = World(AIMessage("Done."), more=PERSONAL)
+    call = {"name": "refund", "args": {"iban": OTHER}, "id": "old"}
+    raw = {
+        "tool_calls": [
+            {"id": "old", "type": "function", "function": {"name": "refund", "arguments": f'{{"iban": "{OTHER}"}}'}}
+        ]
+    }
+    block = {"type": "tool_use", "id": "old", "name": "refund", "input": {"iban": OTHER}}
+    old = AIMessage([block], tool_calls=[call], additional_kwargs=raw)
+    world.agent.invoke(
+        {"messages": [HumanMessage("Hi"), old, ToolMessage("done", tool_call_id="old"), HumanMessage("And?")]}
+    )
+    assert OTHER not in str(world.model.seen)
+    assert "<IBAN_1>" in str(world.model.seen)

@@ -33,8 +33,11 @@ except ImportError as problem:
 _M = TypeVar("_M", bound=BaseMessage)
 Result = ToolMessage | Command[Any]
 _ROLES = {"system": Role.SYSTEM, "human": Role.USER, "ai": Role.ASSISTANT, "tool": Role.TOOL}
-_SILENT = frozenset({"reasoning", "thinking", "redacted_thinking", "tool_use", "tool_call", "function_call"})
-"""Blocks of the model's own messages that say nothing to anybody: calls are decided where they would be run."""
+_CALLS = frozenset({"tool_use", "tool_call", "function_call"})
+"""Blocks of the model's own messages that are calls: decided where they would be run."""
+_ARGUMENTS = frozenset({"args", "arguments", "input"})
+_SILENT = frozenset({"reasoning", "thinking", "redacted_thinking"})
+"""Blocks of the model's own messages that say nothing to anybody."""
 
 
 class GuardMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
@@ -189,11 +192,32 @@ def _heard(transcript: Transcript, message: _M) -> _M:
     call_id = message.tool_call_id if isinstance(message, ToolMessage) else ""
     name = (message.name or "") if isinstance(message, ToolMessage) else ""
     content = _mapped(transcript, message, lambda text: transcript.heard(Heard(role, text, call_id, name)))
-    return message if content == message.content else message.model_copy(update={"content": content})
+    changes = {} if content == message.content else {"content": content}
+    if isinstance(message, AIMessage):
+        changes |= _calls(transcript, message)
+    return message.model_copy(update=changes) if changes else message
+
+
+def _calls(transcript: Transcript, message: AIMessage) -> dict[str, Any]:
+    """What changes of a message when the arguments of its calls are as the model may have them."""
+    found: dict[str, list[Any]] = {
+        "tool_calls": list(message.tool_calls), "invalid_tool_calls": list(message.invalid_tool_calls)
+    }  # fmt: skip
+    passed = {name: [{**c, "args": transcript.called(c["args"])} for c in calls] for name, calls in found.items()}
+    if passed == found:
+        return {}
+    # The provider's own form of the calls would tell what was taken out.
+    rest = {k: v for k, v in message.additional_kwargs.items() if k not in ("tool_calls", "function_call")}
+    return {**passed, "additional_kwargs": rest}
 
 
 def _released(transcript: Transcript, response: ModelResponse[Any]) -> ModelResponse[Any]:
     """The model's answer as it may go out."""
+    for message in response.result:
+        if isinstance(message, AIMessage):
+            blocks = message.content if isinstance(message.content, list) else []
+            own = [b for b in blocks if isinstance(b, dict) and b.get("type") in _CALLS]
+            transcript.proposed([own, message.tool_calls, message.invalid_tool_calls])
     checked = [
         m.model_copy(update={"content": _mapped(transcript, m, transcript.answer)}) if isinstance(m, AIMessage) else m
         for m in response.result
@@ -215,6 +239,8 @@ def _block(transcript: Transcript, message: BaseMessage, block: Any, passed: Cal
     if isinstance(block.get("text"), str):
         return {**block, "text": passed(block["text"])}
     kind = str(block.get("type", "?"))
+    if message.type == "ai" and kind in _CALLS:
+        return {k: transcript.called(v) if k in _ARGUMENTS else v for k, v in block.items()}
     if not (message.type == "ai" and kind in _SILENT):
         transcript.opaque(kind, _ROLES[message.type])
     return block

@@ -41,7 +41,7 @@ except ImportError as problem:
     raise ImportError("this hook needs the OpenAI Agents SDK: pip install 'openai-agents>=0.24'") from problem
 
 _ROLES = {r.value: r for r in (Role.SYSTEM, Role.DEVELOPER, Role.USER, Role.ASSISTANT)}
-_SILENT = frozenset({"function_call", "reasoning", "item_reference"})
+_SILENT = frozenset({"reasoning", "item_reference"})
 
 
 def guarded(agent: Agent[Any], session: Session | Transcript) -> Agent[Any]:
@@ -158,6 +158,7 @@ def _tool(transcript: Transcript, tool: Any) -> Any:
     transcript.session.tools([Tool(tool.name, tool.description, tool.params_json_schema)])
 
     async def invoke(context: ToolContext[Any], arguments: str) -> Any:
+        transcript.proposed(_object(arguments))
         with transcript.lock:
             decision = transcript.session.call(tool.name, _object(arguments), context.tool_call_id)
         if not decision.allowed:
@@ -238,6 +239,9 @@ def _read(transcript: Transcript, items: list[Any]) -> None:
             role = _ROLES[item["role"]]
             for text in _texts(transcript, item.get("content"), role):
                 transcript.heard(Heard(role, text))
+        elif kind == "function_call":
+            # The SDK lets no hook change what the model reads, so what would be redacted can only be said.
+            transcript.called(_object(str(item.get("arguments") or "")) or str(item.get("arguments")))
         elif kind not in _SILENT:
             raise Denied(f"`{str(kind)[:80]}` in the history isn't understood", code="not_understood")
 

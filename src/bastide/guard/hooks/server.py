@@ -58,13 +58,11 @@ class ServerGuard:
         return refused_call(problem)
 
     def result(self, call: ToolCall, body: dict[str, Any]) -> dict[str, Any]:
-        """What a call came to, as the model may have it; texts in structured content are read too. Raises `Denied`, `Malformed`."""
+        """What a call came to, as the model may have it. Raises `Denied`, `Malformed`."""
         before = tool_result(call, body)
         with self.transcript.lock:
             after, _ = self.transcript.session.conversation.result(before, self.server)
             made = written(body, before, after)
-            found, _ = texts(made.get("structuredContent"), ("structuredContent",))
-            made = self._passed(call, made, found)
             said = [block["text"] for block in made.get("content", []) if isinstance(block.get("text"), str)]
             for text in said:
                 self.transcript.known(Heard(Role.TOOL, text, call.id, call.name))

@@ -7,12 +7,16 @@ not observed twice; what is new is scanned and labelled, also when the framework
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
 from threading import RLock
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bastide.errors import Denied, LimitError
+from bastide.guard.content.strings import mapped, strings
 from bastide.guard.events import Opaque, Role, Text, ToolCall, ToolResult, Turn
 from bastide.guard.library import Session
 from bastide.guard.model import Outcome
@@ -48,6 +52,19 @@ class Transcript:
             if key not in self._passed:
                 self._keep(message, self._observed(message))
             return self._passed[key]
+
+    def called(self, arguments: Any) -> Any:
+        """The arguments of a call in the history as the model may have them. Raises `Denied`."""
+        try:
+            return mapped(arguments, lambda text: self.heard(Heard(Role.ASSISTANT, text)))
+        except LimitError as bound:
+            raise Denied(f"a call in the history can't be scanned: {bound}", code="unscanned") from None
+
+    def proposed(self, arguments: Any) -> None:
+        """The model has written these arguments of a call: as they are, they may come back in the history."""
+        with self.lock, suppress(LimitError):
+            for text in strings(arguments):
+                self._passed.setdefault(_key(Heard(Role.ASSISTANT, text)), text)
 
     def opaque(self, type: str, role: Role) -> None:
         """Something that can't be read as text. Raises `Denied`, unless the settings let it through unscanned."""
