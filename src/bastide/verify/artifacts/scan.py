@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scans a file: finds out what it is by its content, has every reader that knows the format read it, and hashes it."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bastide.errors import Diagnostic, Location, UsageError
+from bastide.verify.artifacts.formats import READERS
+from bastide.verify.artifacts.interface import Buffer, Limits, Scan, Source
+from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
+
+ENGINE = "1"
+"""Version of what scans say: results that are kept are valid for one engine."""
+
+
+def scan_file(path: Path, name: str = "", limits: Limits = Limits()) -> FileReport:
+    """What is known of one file. Never raises for anything in it; a file that can't be read is unknown.
+
+    name: how the report calls it; by default its path.
+    """
+    started = time.perf_counter()
+    shown = name or str(path)
+    try:
+        with _Mapped(path) as data:
+            report = scan_bytes(data, shown, limits)
+    except OSError as problem:
+        why = problem.strerror or str(problem)
+        unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read: {why}")
+        report = FileReport(shown, "unread", "", (unread,))
+    return FileReport(report.path, report.format, report.sha256, report.findings, time.perf_counter() - started)
+
+
+def scan_bytes(data: Buffer, name: str = "", limits: Limits = Limits()) -> FileReport:
+    """What is known of some bytes."""
+    scan = Scan(limits, read_all)
+    format = read_all(Source(name, data), scan)
+    findings = tuple(sorted(scan.findings, key=_order))
+    return FileReport(name, format, hashlib.sha256(data).hexdigest(), findings)
+
+
+def read_all(source: Source, scan: Scan) -> str:
+    """Has every reader read it that claims it; returns the format, or formats joined by `+`."""
+    if source.size == 0:
+        return "empty"
+    claimed = [reader for reader in READERS if reader.claims(source)]
+    for reader in claimed:
+        reader.read(source, scan)
+    if claimed:
+        return "+".join(reader.format for reader in claimed)
+    return _unclaimed(source, scan)
+
+
+def _unclaimed(source: Source, scan: Scan) -> str:
+    """Text is harmless until something loads it; other bytes nobody here can judge."""
+    if _is_text(source):
+        return "text"
+    scan.add(
+        "scan/unknown-format",
+        Tier.POLICY,
+        Severity.MEDIUM,
+        "of a format that isn't known here, so nothing is known of it",
+        0,
+    )
+    return "unknown"
+
+
+def _is_text(source: Source) -> bool:
+    try:
+        text = bytes(source.data[: 1 << 20]).decode("utf-8", "strict" if source.size <= 1 << 20 else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return "\0" not in text
+
+
+def walk(path: Path) -> Iterator[Path]:
+    """The regular files of a folder, in order, or the file itself; links are not followed.
+
+    Raises `UsageError` when there is nothing there.
+    """
+    if not path.exists():
+        raise UsageError(Diagnostic("there is no such file or folder", Location(str(path))))
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            found = Path(folder) / name
+            if stat.S_ISREG(found.lstat().st_mode):
+                yield found
+
+
+def _order(finding: Finding) -> tuple[int, str, int]:
+    return list(reversed(Severity)).index(finding.severity) * -1, finding.member, finding.offset or 0
+
+
+class _Mapped:
+    """A file's bytes without reading them into memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Buffer:
+        # O_NONBLOCK: a pipe must not hang the scan.
+        self._file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+        facts = os.fstat(self._file)
+        if not stat.S_ISREG(facts.st_mode):
+            os.close(self._file)
+            raise OSError(0, "no regular file")
+        self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) if facts.st_size else b""
+        return self._map
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._map, mmap.mmap):
+            self._map.close()
+        os.close(self._file)
