@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """People at a browser: sessions after signing in with a key, and tokens against forged forms.
 
-Sessions live in memory; a restart signs everybody out. A cookie holds nothing but a random id.
+Sessions live in memory; a restart or reload signs everybody out. A cookie holds nothing but a random id.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class BrowserSessions:
         """Signs out."""
         self._open.pop(_digest(_cookie(headers)), None)
 
+    def stop_all(self) -> None:
+        """Signs everybody out: keys may have been taken out since."""
+        self._open.clear()
+
     def csrf(self, headers: Mapping[str, str], approval: str) -> str:
         """The token for the form about one approval, good in this session only (of a browser without one: with its credential)."""
         who = _cookie(headers) or headers.get("authorization", "") or headers.get("x-api-key", "")
@@ -61,8 +65,13 @@ class BrowserSessions:
         """Raises `Denied` when the form didn't come from this guard's page in this session."""
         if not hmac.compare_digest(self.csrf(headers, approval).encode(), token.encode("utf-8", "replace")):
             raise Denied("this form is not from this session: open the page again", code="csrf")
-        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            raise Denied("this form comes from another site", code="csrf")
+        check_site(headers)
+
+
+def check_site(headers: Mapping[str, str]) -> None:
+    """Raises `Denied` when a browser says that another site's page sent this."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Denied("this form comes from another site", code="csrf")
 
 
 def form(body: bytes) -> Mapping[str, str]:

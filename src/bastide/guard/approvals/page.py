@@ -41,19 +41,20 @@ def headers() -> Mapping[str, str]:
     }
 
 
-def render_list(approvals: Sequence[Approval], *, viewer: str, now: float, message: str = "") -> str:
-    """The open requests. Parameters: `viewer`, who looks; `now`, Unix time; `message`, what just happened."""
-    return _render("list.html.j2", approvals=approvals, viewer=viewer, now=now, message=message)
+def render_list(approvals: Sequence[Approval], *, viewer: str, now: float) -> str:
+    """The open requests. Parameters: `viewer`, who looks; `now`, Unix time."""
+    return _render("list.html.j2", approvals=approvals, viewer=viewer, now=now, message="")
 
 
 def render_one(approval: Approval, *, viewer: str, now: float, csrf: str, message: str = "") -> str:
-    """One request with everything that will run; two buttons while it is open. `csrf` comes back in the form's field `csrf`."""
+    """One request with everything that will run; two buttons while it is open. `csrf` comes back in the form's field `csrf`; `message` says
+    why what was asked for didn't happen."""
     return _render("one.html.j2", approval=approval, viewer=viewer, now=now, csrf=csrf, message=message)
 
 
 def render_sign_in(message: str = "") -> str:
     """Asks for an API key (form field `key`, posted to `/guard/approvals/sign-in`)."""
-    return _render("sign_in.html.j2", viewer="", now=0.0, message=message)
+    return _render("sign_in.html.j2", viewer="", message=message)
 
 
 def _render(template: str, **values: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from bastide.errors import Denied, GuardError, Malformed, NotFound, Unauthenticated
 from bastide.guard.approvals.book import Approval, approval_json, who
-from bastide.guard.approvals.browser import form
+from bastide.guard.approvals.browser import check_site, form
 from bastide.guard.approvals.page import headers, render_list, render_one, render_sign_in
 from bastide.guard.approvals.store import DECIDER
 from bastide.guard.gateway.asgi import JSON, respond
@@ -19,7 +19,7 @@ from bastide.guard.model import Caller
 from bastide.guard.protocol.wire import decode
 
 PAGES, API = "/guard/approvals", "/guard/api/approvals"
-SIGN_IN = f"{PAGES}/sign-in"
+SIGN_IN, SIGN_OUT = f"{PAGES}/sign-in", f"{PAGES}/sign-out"
 Answer = Literal["allow", "deny"]
 
 
@@ -30,6 +30,10 @@ async def handle(exchange: Exchange) -> None:
         await _api(exchange, path.removeprefix(API).lstrip("/"))
     elif path == SIGN_IN and exchange.scope["method"] == "POST":
         await _sign_in(exchange)
+    elif path == SIGN_OUT and exchange.scope["method"] == "POST":
+        check_site(exchange.headers)
+        exchange.runtime.browsers.stop(exchange.headers)
+        await _see(exchange, PAGES)
     elif path == PAGES or path.startswith(f"{PAGES}/"):
         await _page(exchange, path.removeprefix(PAGES).lstrip("/"))
     else:
@@ -60,29 +64,31 @@ async def _page(exchange: Exchange, id: str) -> None:
     if caller is None:
         await _html(exchange, render_sign_in(), 401)
         return
-    message = ""
+    message, status = "", 200
     if exchange.scope["method"] == "POST" and id:
         fields = form(await exchange.body())
         runtime.browsers.check_csrf(exchange.headers, id, fields.get("csrf", ""))
         if fields.get("answer") not in ("allow", "deny"):
             raise Malformed("the form says neither allow nor deny")
         try:
-            done = await _decide(exchange, caller, id, cast(Answer, fields["answer"]), fields.get("note", ""))
-            message = f"{done.id}: {done.state.value}"
+            await _decide(exchange, caller, id, cast(Answer, fields["answer"]), fields.get("note", ""))
+            # So that loading the page again, or going back, sends no form again.
+            await _see(exchange, f"{PAGES}/{id}")
+            return
         except GuardError as refusal:
-            message = str(refusal)
-        id = ""
+            message, status = str(refusal), refusal.status
     viewer, now = who(caller), time.time()
     if id:
         approval = store.get(id, caller)
         csrf = runtime.browsers.csrf(exchange.headers, id)
-        await _html(exchange, render_one(approval, viewer=viewer, now=now, csrf=csrf))
+        await _html(exchange, render_one(approval, viewer=viewer, now=now, csrf=csrf, message=message), status)
     else:
-        await _html(exchange, render_list(store.pending(caller), viewer=viewer, now=now, message=message))
+        await _html(exchange, render_list(store.pending(caller), viewer=viewer, now=now))
 
 
 async def _sign_in(exchange: Exchange) -> None:
     """A decider's key, once, for a cookie that no script can read."""
+    check_site(exchange.headers)
     key = form(await exchange.body()).get("key", "")
     try:
         presented = {"authorization": f"Bearer {key}"}
@@ -91,8 +97,7 @@ async def _sign_in(exchange: Exchange) -> None:
         await _html(exchange, render_sign_in(str(refusal)), 401)
         return
     cookie = exchange.runtime.browsers.start(caller, secure=exchange.scope.get("scheme") == "https")
-    location = [(b"location", PAGES.encode()), (b"set-cookie", cookie.encode())]
-    await respond(exchange.send, 303, b"", location)
+    await _see(exchange, PAGES, (b"set-cookie", cookie.encode()))
 
 
 async def _decide(exchange: Exchange, caller: Caller, id: str, answer: Answer, note: str) -> Approval:
@@ -111,6 +116,11 @@ def _decider(caller: Caller) -> Caller:
     if DECIDER not in caller.roles:
         raise Denied(f"this needs the role `{DECIDER}`", code="role_missing")
     return caller
+
+
+async def _see(exchange: Exchange, path: str, *more: tuple[bytes, bytes]) -> None:
+    """Sends the browser to a page of these."""
+    await respond(exchange.send, 303, b"", [(b"location", path.encode()), (b"cache-control", b"no-store"), *more])
 
 
 async def _json(exchange: Exchange, document: Any) -> None:
