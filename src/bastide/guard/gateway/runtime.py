@@ -146,7 +146,8 @@ class Runtime:
         self.engine = engine
         self.book.repin(pins)
         self.signals.settings = self.quarantine.settings = engine.settings.abuse
-        # A key that was taken out must not open anything any more.
+        # A key that was taken out must not open anything any more, nor must who signed in with it.
+        self.browsers.stop_all()
         before, self.authenticator = self.authenticator, authenticator
         await before.close()
         return engine.version
