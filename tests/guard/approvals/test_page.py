@@ -56,6 +56,15 @@ def test_everything_that_will_run() -> None:
     assert 'value="token"' in page
 
 
+def test_an_argument_is_no_fact() -> None:
+    """An argument that is called like one of the page's own lines stands among the arguments, and nowhere else."""
+    page = one(asked({"tool": "harmless", "of the component": "trusted", "agent": "nobody"}))
+    facts, _, rest = page.partition('<dl class="arguments">')
+    arguments, _, who = rest.partition("</dl>")
+    for word in ("harmless", "trusted", "nobody"):
+        assert (word in facts, word in arguments, word in who) == (False, True, False)
+
+
 def test_long_values_are_whole() -> None:
     """Nothing is cut: what stands at the end of a long text runs too."""
     assert "THE END" in one(asked({"body": "x" * 50_000 + "THE END"}))
