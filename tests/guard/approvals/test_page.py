@@ -58,10 +58,10 @@ def test_everything_that_will_run() -> None:
 
 def test_an_argument_is_no_fact() -> None:
     """An argument that is called like one of the page's own lines stands among the arguments, and nowhere else."""
-    page = one(asked({"tool": "harmless", "of the component": "trusted", "agent": "nobody"}))
+    page = one(asked({"tool": "harmless", "of the component": "own-bank", "agent": "nobody"}))
     facts, _, rest = page.partition('<dl class="arguments">')
     arguments, _, who = rest.partition("</dl>")
-    for word in ("harmless", "trusted", "nobody"):
+    for word in ("harmless", "own-bank", "nobody"):
         assert (word in facts, word in arguments, word in who) == (False, True, False)
 
 
