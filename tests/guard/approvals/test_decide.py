@@ -16,11 +16,15 @@ from msgspec.structs import replace
 
 from bastide.errors import LedgerError
 from bastide.guard.approvals.book import Approval, State
+from bastide.guard.approvals.canonical import digest
 from bastide.guard.model import Caller
 from tests.guard.approvals.build import ARGUMENTS, Decision, proposal
 from tests.guard.gateway.fake import FakeProvider
 from tests.guard.gateway.running import BOSS, KEY, Guard, running
 from tests.guard.gateway.talk import Got, ask
+from tests.guard.gateway.test_attack_meaning import EVIL as EVIL_MAIL
+from tests.guard.gateway.test_attack_meaning import REFUND, calls, make
+from tests.guard.gateway.test_models import IBAN, after_mail, completion
 
 PAGES, API = "/guard/approvals", "/guard/api/approvals"
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">{{7*7}}\u202e"
@@ -227,3 +231,20 @@ def test_who_may_not_see(guard: Guard) -> None:
         assert (got.status, got.code) == (404, "approval_not_found")
     listed = json.loads(ask(guard, None, API, BOSS, "GET").body)["approvals"]
     assert {one["tenant"] for one in listed} <= {"t1"}
+
+
+def test_what_is_shown_is_what_will_run() -> None:
+    """The model only knows a placeholder; people see, and agree to, the value that would be sent, and exactly it is."""
+    guard = make("content: {classifier: 'off', personal: redact}")
+    tainted = after_mail(EVIL_MAIL)
+    calls(guard, tainted, completion("Let me see."))
+    sent = json.loads(guard.upstreams.asked[-1].body)["messages"]
+    [placeholder] = set(re.findall(r"<[A-Z_]*IBAN[A-Z_]*\d*>|\[[^\]]*iban[^\]]*\]", str(sent), re.IGNORECASE))
+    assert IBAN not in str(sent)
+    wish = [("refund", {**REFUND, "iban": placeholder})]
+    assert calls(guard, tainted, wish) == []
+    [pending] = guard.runtime.approvals.pending()
+    assert pending.arguments == REFUND
+    assert pending.binding.arguments == digest(REFUND)
+    guard.runtime.approvals.decide(pending.id, BO, "allow")
+    assert calls(guard, tainted, wish) == [("refund", REFUND)]
