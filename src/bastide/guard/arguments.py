@@ -6,7 +6,7 @@ Source: OWASP LLM02 (sensitive information disclosure), MITRE ATLAS AML.T0086 (e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from bastide.errors import Denied
@@ -14,6 +14,7 @@ from bastide.guard.content import schema
 from bastide.guard.content.stream import Check
 from bastide.guard.events import ToolCall
 from bastide.guard.flow.exfiltration import judge, links
+from bastide.guard.flow.leaves import Kind, leaves
 from bastide.guard.interface import Scanner
 from bastide.guard.model import Outcome, Verdict
 
@@ -51,13 +52,15 @@ def held(call: ToolCall, texts: Sequence[str], scanner: Scanner, leaks: Sequence
     return verdict
 
 
-def way_out(texts: Sequence[str], trusted: Callable[[str], bool], hosts: Callable[[], Collection[str]]) -> str:
-    """Why a link within a text may carry data out; '' when none does. A value that is an address as a whole is traced like all values."""
-    for text in texts:
-        for link in links(text):
-            whole = link.span.end - link.span.start >= len(text.strip())
-            if whole:
-                continue
+def way_out(
+    call: ToolCall, roles: Mapping[str, str], trusted: Callable[[str], bool], hosts: Callable[[], Collection[str]]
+) -> str:
+    """Why a link in what a call says or stores may carry data out; '' when none does. What decides where it goes is traced elsewhere.
+
+    roles: `Meaning.arguments`.
+    """
+    for leaf in leaves(call.arguments or {}, roles) or ():
+        for link in links(leaf.value) if leaf.kind in (Kind.CONTENT, Kind.FREE) else ():
             found = judge(link, trusted, hosts())
             if found is not None and found.score >= CARRIES:
                 return found.why

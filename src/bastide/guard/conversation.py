@@ -250,17 +250,17 @@ class Conversation:
             seen = held(call, texts, self.engine.scanner, leaks)
         except (Denied, LimitError) as refusal:
             return CallDecision(call, refused(str(refusal)), influence, meaning)
-        if ruling.effect is Effect.ALLOW and not approved and (why := self._led_out(texts, meaning)):
+        if ruling.effect is Effect.ALLOW and not approved and (why := self._led_out(call, meaning)):
             reason = f"a link in the arguments of `{call.name[:80]}` may carry data out: {why}"
             ruling = replace(ruling, effect=Effect.APPROVE, reason=reason)
         return CallDecision(call, ruling, influence, meaning, seen)
 
-    def _led_out(self, texts: Sequence[str], meaning: Meaning) -> str:
+    def _led_out(self, call: ToolCall, meaning: Meaning) -> str:
         """Why a link in what is sent or stored may carry data out, when somebody else may have asked for it."""
         if not self.session.tainted or meaning.side_effect <= SideEffect.READ:
             return ""
         content = self.engine.settings.content
-        return way_out(texts, self.session.says, lambda: content.url_hosts or self.session.hosts())
+        return way_out(call, meaning.arguments, self.session.says, lambda: content.url_hosts or self.session.hosts())
 
     def decided(self, call: ToolCall, ruling: Ruling, component: str = "") -> CallDecision:
         """The decision about a call on which there was a ruling already, when the model proposed it."""
@@ -320,10 +320,11 @@ _leakage = ByDigest(lambda prompt: Leakage(prompt.decode("utf-8", "surrogatepass
 
 
 def _untraced(influence: Influence) -> str:
-    return "; ".join(_one(u.path, u.value, u.sources) for u in influence.untraced[:4])
+    # Without the values: a reason stands in the log for ever, and a value may be somebody's.
+    return "; ".join(_one(u.path, u.sources) for u in influence.untraced[:4])
 
 
-def _one(path: str, value: str, sources: frozenset[str]) -> str:
+def _one(path: str, sources: frozenset[str]) -> str:
     if not sources:
-        return f"`{path}` = {value} occurs nowhere in what was read"
-    return f"`{path}` = {value} comes from {', '.join(sorted(sources))}"
+        return f"the value of `{path}` occurs nowhere in what was read"
+    return f"the value of `{path}` comes from {', '.join(sorted(sources))}"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-from base64 import b64encode
+import codecs
+from base64 import b32encode, b64encode, urlsafe_b64encode
+from typing import Any
 
 import jsonschema
 import pytest
@@ -19,16 +21,25 @@ PROMPT = (
 )
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        CANARY, CANARY.upper(), CANARY[::-1], " ".join(CANARY), "-".join(CANARY), CANARY.encode().hex(),
-        b64encode(CANARY.encode()).decode(), b64encode(f"x{CANARY} and".encode()).decode(), b64encode(f"xy{CANARY}".encode()).decode(),
-    ],
-)  # fmt: skip
+RAW = CANARY.encode()
+WRITINGS = [
+    CANARY, CANARY.upper(), CANARY[::-1], " ".join(CANARY), "-".join(CANARY), ",".join(CANARY), "/ ".join(CANARY), codecs.encode(CANARY, "rot13"),
+    RAW.hex(), RAW.hex(" "), *("".join(f"{form}{b:02x}" for b in RAW) for form in ("%", "=", "\\x", ", 0x", "\\u00")),
+    "".join(f"&#{b};" for b in RAW), "".join(f"&#x{b:x};" for b in RAW), " ".join(map(str, RAW)), "".join(f"\\{b:o}" for b in RAW),
+    " ".join(f"{b:08b}" for b in RAW), CANARY.replace("c", "\u0441").replace("e", "\u0435"), "\u0301".join(CANARY), "\u200d".join(CANARY),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", WRITINGS)
 def test_a_canary_is_found_dressed_up(answer: str) -> None:
-    """A canary never gets out, reversed, encoded or spaced out either."""
+    """A canary never gets out, reversed, encoded, spaced out or in look-alike letters either."""
     assert SCANNER.scan(f"Here: {answer}.", "assistant").outcome is Outcome.BLOCK
+
+
+@given(st.binary(max_size=9), st.binary(max_size=9), st.sampled_from([b64encode, urlsafe_b64encode, b32encode]))
+def test_a_canary_is_found_wherever_an_encoding_begins(before: bytes, behind: bytes, encode: Any) -> None:
+    """base64 and base32 write the same bytes in several ways, by where they start."""
+    assert SCANNER.scan(f"Here: {encode(before + RAW + behind).decode()}", "assistant").outcome is Outcome.BLOCK
 
 
 def test_canaries_can_be_looked_for() -> None:
