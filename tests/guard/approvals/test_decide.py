@@ -248,3 +248,5 @@ def test_what_is_shown_is_what_will_run() -> None:
     assert pending.binding.arguments == digest(REFUND)
     guard.runtime.approvals.decide(pending.id, BO, "allow")
     assert calls(guard, tainted, wish) == [("refund", REFUND)]
+    chained = [{k: v for k, v in entry.items() if k != "content"} for entry in guard.recorder.entries]
+    assert IBAN not in json.dumps(chained), "what is in the chain can't be erased, so nobody's data are in it"

@@ -106,7 +106,7 @@ class Trace:
         self._ready.append(self._entry("decision", {
             "tool": decision.call.name, "call": decision.call.id, "component": decision.meaning.component,
             "ruling": _ruling(decision.ruling), "label": _label(influence.label), "traced": influence.traced,
-            "untraced": [{"path": u.path, "value": u.value, "sources": sorted(u.sources)} for u in influence.untraced],
+            "untraced": [{"path": u.path, "sources": sorted(u.sources)} for u in influence.untraced],
             "approval": asked.id if asked else "",
         }))  # fmt: skip
 
