@@ -150,3 +150,18 @@ def test_a_check_says_what_stands_instead() -> None:
         feed(SCANNER.stream(checks=[check]), list("Look ![a](https://e.test/?q=1) here"))
         == "Look [exfiltration/image of 25] here"
     )
+
+
+def smuggled(text: str) -> str:
+    """The text in tag characters."""
+    return "".join(chr(0xE0000 + ord(c)) for c in text)
+
+
+@given(st.integers(0, 1200), SIZES)
+def test_what_nobody_sees_is_taken_out_of_answers(before: int, sizes: list[int]) -> None:
+    """A message in tag characters would go wherever a person copies the answer; a flag made of them stays."""
+    wales = "\U0001f3f4" + smuggled("gbwls") + "\U000e007f"
+    text = "x" * before + f" Hello {wales}.{smuggled('the account is 4471')} Bye" + " y" * 400
+    stream = SCANNER.stream()
+    assert text.replace(smuggled("the account is 4471"), "") == feed(stream, cut(text, sizes))
+    assert [d.detector for d in stream.verdict.detections] == ["hidden/tag-characters"]

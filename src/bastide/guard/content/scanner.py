@@ -222,6 +222,8 @@ class ContentScanner:
     def _answer_outcome(self, name: str, score: float) -> Outcome:
         if name.startswith("output/"):
             return Outcome.BLOCK if score >= _DEFAULTS.block else Outcome.FLAG
+        if name.startswith("hidden/"):
+            return Outcome.REDACT if score >= _DEFAULTS.block else Outcome.ALLOW
         return self._outcome(Detection(name, score), "assistant")
 
     def _redacted(self, text: str, direction: str, detections: Sequence[Detection], vault: Vault | None) -> str:

@@ -9,7 +9,7 @@ Placeholders of redactions are restored first, so that what is checked is what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -134,7 +134,7 @@ class StreamScanner:
             return self._stop(str(error))
         if boundary <= since and not final:
             return self._waiting()
-        end = len(self._text) if boundary >= len(view.text) else view.span(boundary, boundary + 1).start
+        end = self._end(view, boundary)
         released = self._release(items, end)
         self._searched = self._base + end
         self._fences.advance(self._text, self._base, end)
@@ -176,7 +176,22 @@ class StreamScanner:
                 self._seen[detection.detector] = stop
                 what = (detection.detector, detection.score, detection.why)
                 items.append(self._item(view, what, (max(start, since), end), check))
+        items += self._hidden(view, self._end(view, boundary))
         return boundary, sorted(filter(self._counts, items), key=lambda item: (item.start, -item.end))
+
+    def _end(self, view: Normalised, boundary: int) -> int:
+        """Where the window ends of which everything is decided."""
+        return len(self._text) if boundary >= len(view.text) else view.span(boundary, boundary + 1).start
+
+    def _hidden(self, view: Normalised, end: int) -> Iterator[_Item]:
+        """Runs of characters that nobody sees: they have no place in the normal form, and lie between two of its characters."""
+        for found in view.hidden:
+            for span in found.spans:
+                if self._searched - self._base <= span.start < end:
+                    place = Span(self._base + span.start, self._base + span.end)
+                    shown = Detection(found.detector, found.score, (place,), found.why)
+                    outcome = self._answers.outcome(found.detector, found.score)
+                    yield _Item(span.start, span.end, shown, outcome, "")
 
     def _item(
         self, view: Normalised, what: tuple[str, float, str], place: tuple[int, int], check: Check | None
