@@ -25,10 +25,8 @@ _WORDS = 20_000
 class Leakage:
     """A check of answers against one system prompt; make it once for a prompt and keep it."""
 
-    def __init__(self, prompt: str, allowed: Sequence[str] = ()) -> None:
-        """`allowed`: texts that answers may repeat (what the user wrote, what tools returned)."""
-        open_ = {shingle for text in allowed for shingle in self._shingles(text)}
-        self._known = frozenset(shingle for shingle in self._shingles(prompt) if shingle not in open_)
+    def __init__(self, prompt: str) -> None:
+        self._known = frozenset(self._shingles(prompt))
 
     @staticmethod
     def _shingles(text: str) -> list[tuple[str, ...]]:

@@ -98,7 +98,7 @@ class Transcript:
         with self.lock:
             # Checked before it is heard: an answer must not vouch for the links in it.
             released = self.session.answer(text)
-            self.session.assistant(text)
+            self.session.assistant(released)
             said = Heard(Role.ASSISTANT, text)
             self._passed[_key(said)] = text
             if released != text:
