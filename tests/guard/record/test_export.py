@@ -36,6 +36,23 @@ DETECTION: dict[str, Any] = {
     "scanned": True, "detections": [{"detector": "injection/rules", "score": 0.93, "why": "asks to ignore", "spans": []}],
 }  # fmt: skip
 
+INCIDENT: dict[str, Any] = {
+    "kind": "incident", "request": "r1", "caller": CALLER, "incident": "pin", "subject": "echo", "why": "it changed", "refused": True,
+}  # fmt: skip
+SIGNAL = {
+    "kind": "signal",
+    "request": "r1",
+    "caller": CALLER,
+    "signal": "quarantine",
+    "subject": "ada",
+    "why": "too many",
+}
+APPROVAL = {
+    "kind": "approval", "request": "r1", "caller": CALLER, "approval": "apr_1", "tool": "refund", "component": "payments", "answer": "deny",
+    "decided_by": "bea", "note": "no", "asked_by": "k1",
+}  # fmt: skip
+ALL = (REQUEST, DECISION, DETECTION, INCIDENT, SIGNAL, APPROVAL)
+
 
 def line(entry: dict[str, Any]) -> Line:
     return Line(5, 1_700_000_000_123_456_789, 1, "0" * 64, entry, "f" * 64)
@@ -65,6 +82,9 @@ def test_operations_are_in_the_registry(framework_data: Path) -> None:
         (REQUEST, 6003, "application/api_activity"),
         (DECISION, 6003, "application/api_activity"),
         (DETECTION, 2004, "findings/detection_finding"),
+        (INCIDENT, 2004, "findings/detection_finding"),
+        (SIGNAL, 2004, "findings/detection_finding"),
+        (APPROVAL, 6003, "application/api_activity"),
     ],
 )
 def test_ocsf_has_what_is_required(framework_data: Path, entry: dict[str, Any], class_: int, folder: str) -> None:
@@ -87,9 +107,32 @@ def test_ocsf_has_what_is_required(framework_data: Path, entry: dict[str, Any], 
     assert found["time"] == 1_700_000_000_123
 
 
+NESTED = {
+    "metadata": ("version", "product"), "metadata.product": ("name",), "api": ("operation",), "api.request": ("uid",),
+    "finding_info": ("uid",), "finding_info.analytic": ("type_id", "name"), "actor.user": ("uid",), "src_endpoint": ("name",),
+}  # fmt: skip
+"""Object -> what its definition in OCSF 1.6 requires, or one of those of which it requires one."""
+
+
+@pytest.mark.parametrize("entry", ALL, ids=lambda entry: entry["kind"])
+def test_ocsf_objects_are_whole(entry: dict[str, Any]) -> None:
+    """The objects inside of an event have what they need, and every number has its name beside it."""
+    found = event(line(entry)) or {}
+    for path, required in NESTED.items():
+        one: Any = found
+        for key in path.split("."):
+            one = one.get(key, {}) if isinstance(one, dict) else {}
+        assert not one or all(one.get(name) not in (None, "") for name in required), path
+    assert {"class_uid", "category_uid", "activity_id", "type_uid", "time", "severity_id", "metadata"} <= set(found)
+    assert all(
+        found[f"{name}_id"] is not None and found[name] for name in ("severity", "status", "action", "disposition")
+    )
+    assert found["severity_id"] in range(7)
+
+
 def test_ocsf_says_what_was_done() -> None:
     """What was blocked is denied and blocked; kinds that are no event give none."""
-    for entry in (REQUEST, DECISION, DETECTION):
+    for entry in ALL:
         found = event(line(entry)) or {}
         assert (found["action"], found["disposition"]) == ("Denied", "Blocked")
     assert (event(line(DETECTION)) or {})["confidence_score"] == 93

@@ -83,20 +83,60 @@ def _detection(line: Line) -> dict[str, Any]:
     outcome = str(entry.get("outcome", ""))
     seen = [one for one in entry.get("detections") or () if isinstance(one, dict)]
     names = sorted({str(one.get("detector", "")) for one in seen})
-    severity = {"block": 4, "redact": 3, "flag": 2}.get(outcome, 1)
-    found = _base(line, 2, 2004, "Detection Finding", 1, severity)
-    found |= _control(outcome)
+    found = _finding(
+        line, names or ["content could not be checked"], "; ".join(str(one.get("why", "")) for one in seen), outcome
+    )
     score = _number(entry.get("score"))
-    found |= {
-        "finding_info": {"uid": f"{entry.get('request', '')}:{line.seq}", "title": ", ".join(names) or "content could not be checked",
-                         "desc": "; ".join(str(one.get("why", "")) for one in seen)[:2000], "types": names,
+    found["confidence_score"] = round(100 * max(0.0, min(score, 1.0)))
+    found["resources"] = [{"name": str(entry.get("source", "")), "type": str(entry.get("direction", ""))}]
+    found["unmapped"]["bastide.scanned"] = entry.get("scanned", True)
+    return found
+
+
+def _incident(line: Line) -> dict[str, Any]:
+    """At a tool's door: a description that changed, a tool that poses as another, somebody else's session."""
+    entry = line.entry
+    found = _finding(
+        line,
+        [f"mcp/{entry.get('incident', '')}"],
+        str(entry.get("why", "")),
+        "block" if entry.get("refused") else "flag",
+    )
+    found["resources"] = [{"name": str(entry.get("subject", "")), "type": "mcp"}]
+    return found
+
+
+def _signal(line: Line) -> dict[str, Any]:
+    """Of many requests together; quarantine is one that blocks."""
+    entry = line.entry
+    name = str(entry.get("signal", ""))
+    found = _finding(line, [name], str(entry.get("why", "")), "block" if name == "quarantine" else "flag")
+    found["resources"] = [{"name": str(entry.get("subject", "")), "type": "caller"}]
+    return found
+
+
+def _finding(line: Line, names: list[str], why: str, outcome: str) -> dict[str, Any]:
+    entry = line.entry
+    found = _base(line, 2, 2004, "Detection Finding", 1, {"block": 4, "redact": 3, "flag": 2}.get(outcome, 1))
+    return found | _control(outcome) | {
+        "finding_info": {"uid": f"{entry.get('request', '')}:{line.seq}", "title": ", ".join(names), "desc": why[:2000], "types": names,
                          "analytic": {"name": "bastide-guard", "type_id": 1, "type": "Rule"}},
         "status_id": 1, "status": "New", "is_alert": outcome == "block",
-        "confidence_score": round(100 * max(0.0, min(score, 1.0))),
-        "resources": [{"name": str(entry.get("source", "")), "type": str(entry.get("direction", ""))}],
-        "unmapped": {"bastide.scanned": entry.get("scanned", True), "bastide.caller": entry.get("caller")},
+        "unmapped": {"bastide.caller": entry.get("caller")},
     }  # fmt: skip
-    return found
+
+
+def _approval(line: Line) -> dict[str, Any]:
+    """A person decided about a call; the actor is that person."""
+    entry = line.entry
+    outcome = "allow" if entry.get("answer") == "allow" else "deny"
+    found = _base(line, 6, 6003, "API Activity", 99, 1)
+    return found | _actor(entry) | _control(outcome) | {
+        "status_id": _SUCCESS, "status": "Success", "status_detail": f"the answer is {outcome}",
+        "api": {"operation": "decide_approval", "service": {"name": "approvals"}, "request": {"uid": str(entry.get("request", ""))}},
+        "resources": [{"name": str(entry.get("tool", "")), "type": "tool", "uid": str(entry.get("component", ""))}],
+        "unmapped": {"bastide.approval": entry.get("approval", ""), "bastide.decided_by": entry.get("decided_by", "")},
+    }  # fmt: skip
 
 
 def _base(line: Line, category: int, class_: int, name: str, activity: int, severity: int) -> dict[str, Any]:
@@ -142,4 +182,7 @@ _MAKERS: Mapping[str, Callable[[Line], dict[str, Any]]] = {
     "request": _request,
     "decision": _decision,
     "detection": _detection,
+    "incident": _incident,
+    "signal": _signal,
+    "approval": _approval,
 }
