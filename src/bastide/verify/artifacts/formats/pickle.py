@@ -40,6 +40,8 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 PICKLES = 5
 """In PyTorch's old format: magic number, protocol, system, the object, the keys of its storages."""
 MAX_PICKLES = 1000
+TRIAL = 20_000
+"""Opcodes after which something that doesn't look like a pickle isn't one."""
 _TYPE = re.compile(r"[<>|=]?([a-zA-Z])([0-9]{0,9})\Z")
 
 
@@ -53,7 +55,7 @@ class PickleReader:
         head = source.head(2)
         if len(head) == 2 and head[0] == 0x80 and head[1] <= 5:
             return True
-        return source.extension in EXTENSIONS and source.size > 0
+        return source.extension in EXTENSIONS or _would_call(source)
 
     def read(self, source: Source, scan: Scan) -> None:
         """All pickles of the file, one after the other."""
@@ -67,6 +69,17 @@ class PickleReader:
             if outcome.end is not End.STOP or start >= source.size:
                 return
         scan.unread(f"more than {MAX_PICKLES} pickles in a row", start)
+
+
+def _would_call(source: Source) -> bool:
+    """Whether it is a pickle under another name: a text that a reader of pickles would call something for.
+
+    Texts begin with letters that are opcodes as well, but none comes to a call by chance.
+    """
+    judge = Judge(load_knowledge())
+    judge.machine = Machine(source.data, judge, max_steps=TRIAL)
+    judge.machine.run()
+    return judge.calls > 0
 
 
 def read_pickle(data: Buffer, scan: Scan, start: int = 0, *, persistent: bool = False) -> tuple[Outcome, Judge]:

@@ -29,15 +29,9 @@ class Machine(State):
             offset = self.pos if stopped.end is End.STOP else self.at
             return Outcome(stopped.end, offset, stopped.why, stopped.value)
         except IndexError:
-            return self._broken()
-        return Outcome(End.BOUND, self.pos, f"over {self.steps} opcodes")
-
-    def _broken(self) -> Outcome:
-        """Either the data have ended, or there is less on the stack than an opcode takes."""
-        if self.at >= self.size or self.pos > self.size:
+            # Only the data can be too short: what is taken from the stack is counted before.
             return Outcome(End.TRUNCATED, self.at, "the data end before the pickle does")
-        name = opcodes.NAMES.get(self.data[self.at], "opcode")
-        return Outcome(End.ERROR, self.at, f"{name} takes more than there is on the stack")
+        return Outcome(End.BOUND, self.pos, f"over {self.steps} opcodes")
 
     def _leave_frame(self) -> None:
         """The Python reader wants each piece that it reads to lie in one frame; the C reader doesn't care, or drops what is left."""

@@ -24,9 +24,12 @@ def _fixed(width: int) -> Callable[[State], None]:
 
 
 def _short_text(vm: State) -> None:
-    vm.pos += 1 + vm.data[vm.pos]
+    start = vm.pos + 1
+    vm.pos = start + vm.data[vm.pos]
     if vm.pos > vm.size:
         raise Stopped(End.TRUNCATED, "the data end before the pickle does")
+    if not _is_utf8(vm.data, start, vm.pos - start):
+        raise Stopped(End.ERROR, "a text is no UTF-8")
     vm.stack.append(vm.at)
 
 
@@ -44,8 +47,11 @@ def _sized(width: int, *, signed: bool, kind: str) -> Callable[[State], None]:
 
 
 def _is_utf8(data: Buffer, start: int, size: int) -> bool:
+    raw = bytes(data[start : start + size])
+    if raw.isascii():
+        return True
     try:
-        bytes(data[start : start + size]).decode("utf-8", "surrogatepass")
+        raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return False
     return True
@@ -275,12 +281,11 @@ def _extension(width: int) -> Callable[[State], None]:
 
 
 def _inst(vm: State) -> None:
-    mark = vm.unmark()
     names = _two_lines(vm)
+    if not vm.marks:
+        vm.disagree("INST without a MARK: the Python reader imports first")
     callee = vm.observer.imported(Imported(*names, vm.at), "INST", vm.protocol)
-    arguments = tuple(vm.stack[mark:])
-    del vm.stack[mark:]
-    vm.stack.append(vm.observer.called(callee, arguments, "INST", vm.at))
+    vm.stack.append(vm.observer.called(callee, vm.popped(), "INST", vm.at))
 
 
 def _obj(vm: State) -> None:
