@@ -180,9 +180,12 @@ def _table(found: Explanation, to_screen: bool) -> str:
 
 def _from_log(policy: CompiledPolicy, log: Path, request: str, format_: str, to_screen: bool) -> str:
     """What the log says about a request. Raises `UsageError` when it says nothing."""
+    from itertools import chain
+
+    from bastide.evidence.parts import ledgers
     from bastide.guard.policy.recorded import entries, recorded
 
-    found = list(recorded(entries(log), request, policy))
+    found = list(recorded(chain.from_iterable(map(entries, ledgers(log))), request, policy))
     if not found:
         raise UsageError(f"{log}: says nothing about a decision in the request `{request[:80]}`")
     if format_ == "json":
