@@ -102,21 +102,19 @@ class Scan:
         """Loaders refuse this, or disagree about it."""
         self.add(id, Tier.MALFORMED, Severity.MEDIUM, message, offset, evidence)
 
-    def into(self, name: str, data: Buffer) -> str:
-        """Reads something inside; returns its format, '' when it lies too deep."""
+    def below(self, name: str) -> Scan | None:
+        """The scan of something inside; None when it lies too deep, which has been reported then."""
         self.spent.members += 1
         if self.depth >= self.limits.depth or self.spent.members > self.limits.members:
             self.unread(f"`{name[:200]}` lies deeper, or comes after more members, than is read")
-            return ""
-        below = Scan(
-            self.limits,
-            self.inner,
-            f"{self.member}!{name}" if self.member else name,
-            self.depth + 1,
-            self.findings,
-            self.spent,
-        )
-        return self.inner(Source(name, data), below)
+            return None
+        member = f"{self.member}!{name}" if self.member else name
+        return Scan(self.limits, self.inner, member, self.depth + 1, self.findings, self.spent)
+
+    def into(self, name: str, data: Buffer) -> str:
+        """Reads something inside; returns its format, '' when it lies too deep."""
+        below = self.below(name)
+        return self.inner(Source(name, data), below) if below else ""
 
 
 class Reader(Protocol):
@@ -128,5 +126,8 @@ class Reader(Protocol):
     def claims(self, source: Source) -> bool:
         """Whether the content is of this format. Cheap; goes by content, and by the name only where the content can't tell."""
 
-    def read(self, source: Source, scan: Scan) -> None:
-        """Finds what is wrong with it. Never raises for anything that the content does."""
+    def read(self, source: Source, scan: Scan) -> str | None:
+        """Finds what is wrong with it. Never raises for anything that the content does.
+
+        Returns the format's exact name where that only shows while it is read (`torch` of a zip archive).
+        """

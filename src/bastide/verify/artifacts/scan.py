@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bastide.errors import Diagnostic, Location, UsageError
@@ -50,10 +51,9 @@ def read_all(source: Source, scan: Scan) -> str:
     if source.size == 0:
         return "empty"
     claimed = [reader for reader in READERS if reader.claims(source)]
-    for reader in claimed:
-        reader.read(source, scan)
-    if claimed:
-        return "+".join(reader.format for reader in claimed)
+    formats = [reader.read(source, scan) or reader.format for reader in claimed]
+    if formats:
+        return "+".join(dict.fromkeys(formats))
     return _unclaimed(source, scan)
 
 
@@ -119,5 +119,7 @@ class _Mapped:
 
     def __exit__(self, *_: object) -> None:
         if isinstance(self._map, mmap.mmap):
-            self._map.close()
+            # A view into it that is still somewhere closes it when that goes.
+            with suppress(BufferError):
+                self._map.close()
         os.close(self._file)
