@@ -180,6 +180,22 @@ def test_the_client_and_the_tools_door_get_the_real_value() -> None:
     assert waiting.arguments["iban"] == IBAN
 
 
+def test_a_streamed_call_has_the_real_value_too() -> None:
+    """Its arguments are held whole, so they are decided and let go like those of a whole answer."""
+    guard = Inside(engine("http://127.0.0.1:9", PERSONAL))
+    arguments = json.dumps({"order_id": "1001", "amount": 20, "iban": "<IBAN_1>"})
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "refund", "arguments": arguments[:50]}}
+    rest = {"index": 0, "function": {"arguments": arguments[50:]}}
+    deltas = [{"role": "assistant", "tool_calls": [call]}, {"tool_calls": [rest]}]
+    chunks = [{**HEAD, "choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
+    chunks.append({**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    body = b"".join(f"data: {json.dumps(c)}\n\n".encode() for c in chunks) + b"data: [DONE]\n\n"
+    got = guard.ask(chat(f"Refund 20 EUR for order 1001 to {IBAN}.", stream=True), body)
+    assert IBAN in got.body.decode()
+    assert "IBAN_1" not in got.body.decode()
+    assert len(guard.runtime.conversations._proposals) == 1
+
+
 def test_an_answer_that_is_refused_leaves_no_proposal() -> None:
     """A text behind a call that ends the answer ends the call too: nothing counts as proposed."""
     guard = Inside(engine("http://127.0.0.1:9"))

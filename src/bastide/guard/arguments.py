@@ -18,6 +18,8 @@ from bastide.guard.flow.leaves import Kind, leaves
 from bastide.guard.interface import Scanner
 from bastide.guard.model import Outcome, Verdict
 
+STEPS = 5_000
+"""Steps for which the arguments of a call are compared with a schema, which may be a hostile server's."""
 CARRIES = 0.7
 """Score of a link from which on data seem to be carried in it."""
 
@@ -25,7 +27,7 @@ CARRIES = 0.7
 def fit(call: ToolCall, described: Any) -> None:
     """Nothing, when the arguments are what the tool's own schema demands, or the schema can't be judged. Raises `Denied`."""
     try:
-        wrong = schema.misfit(call.arguments, described, "arguments")
+        wrong = schema.misfit(call.arguments, described, "arguments", STEPS)
     except schema.Unjudged:
         return
     if wrong:

@@ -90,6 +90,8 @@ class Conversation:
         """Digests of the tools that the agent described to the model."""
         self.schemas: dict[tuple[str, str], Any] = {}
         """MCP server ('' for the agent's own) and tool -> JSON schema of its arguments."""
+        self.clean: set[bytes] = set()
+        """Digests of arguments in the history in which nothing was found."""
         self._checks: tuple[Check, ...] | None = None
 
     # What comes in

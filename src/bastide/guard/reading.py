@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,6 +33,8 @@ DIRECTIONS_OF: dict[Role, Direction] = {
 PROSE = 24
 """Characters from which on a text inside of JSON is read for orders to the model as well; ids, dates and words are shorter."""
 
+CLEAN = 10_000
+"""Calls of one conversation of which it is remembered that nothing was found in them."""
 UNREAD = frozenset({"content/unscanned", "injection/unscanned"})
 """Detections that say that nobody has read all of a text."""
 
@@ -67,6 +70,7 @@ class Reading:
         """component: the MCP server that it comes from; outside: whether it may leave the system, so that personal data are looked for."""
         self._of = conversation
         self._component = component
+        self._kind = b"outside" if outside else b"inside"
         self._scanner = conversation.engine.scanner if outside else conversation.engine.inner_scanner
         self._engine = conversation.engine
         self.edits: dict[Path, Any] = {}
@@ -143,8 +147,15 @@ class Reading:
             changed: Any = raw
             made = replace(call, raw=raw)
         else:
+            # Each request brings the whole history again: what was found clean once is so as long as this policy is in force.
+            key = blake2b(call.raw.encode("utf-8", "surrogatepass"), digest_size=16, key=self._kind).digest()
+            if call.raw and key in self._of.clean:
+                return call
+            seen = len(self.sightings)
             changed = self._inside(call.arguments, "tool", source, 0)
             if changed is call.arguments:
+                if call.raw and len(self.sightings) == seen and len(self._of.clean) < CLEAN:
+                    self._of.clean.add(key)
                 return call
             made = replace(call, arguments=changed, raw=json.dumps(changed))
         if not call.path:

@@ -109,6 +109,7 @@ def _scanner(
     settings: Path | None, classifier: Literal["off", "fast", "full"] | None, quiet: bool
 ) -> tuple[ContentScanner, int]:
     """The scanner, and for how many texts at a time it is worth asking."""
+    from bastide.guard.content.personal import recogniser
     from bastide.guard.content.scanner import ContentScanner
     from bastide.guard.detect.cascade import Cascade
     from bastide.guard.detect.transformer import folder
@@ -132,7 +133,7 @@ def _scanner(
             "full": "rules, the fast model, the transformer where it isn't sure",
         }
         click.echo(f"checking with {words[mode]}", err=True)
-    scanner = ContentScanner(_with(content, mode), Cascade(mode))
+    scanner = ContentScanner(_with(content, mode), Cascade(mode), personal=recogniser(content))
     return scanner, WORKERS if mode == "full" else 1
 
 
