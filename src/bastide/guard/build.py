@@ -21,6 +21,7 @@ from bastide.guard.engine import Engine
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
+from bastide.guard.identity.keysets import key_set_file
 from bastide.guard.interface import DIRECTIONS, Detector, Limits
 from bastide.guard.limits.local import LocalLimits
 from bastide.guard.policy.compile import compile_plan
@@ -29,7 +30,7 @@ from bastide.guard.protocol.wire import decode
 from bastide.guard.record.metrics import Metrics
 from bastide.guard.record.recorder import open_recorder
 from bastide.guard.settings import Content, Secret, Settings
-from bastide.guard.settings_file import load_settings, settings_for
+from bastide.guard.settings_file import load_settings, settings_beside, settings_for
 from bastide.plan.load import load_plan
 from bastide.plan.model import Plan
 from bastide.plan.vocabulary import TRUST_LEVELS
@@ -104,9 +105,21 @@ def _scanner(content: Content, detector: Detector | None, canaries: list[str], s
     return scanner
 
 
-def maker(plan: Path, settings: Path | None, packs: tuple[Path, ...] = ()) -> Callable[[], Engine]:
-    """Compiles the engine anew from the same files, each time it is called."""
-    return lambda: engine_of(plan, settings, packs)
+def inputs(plan: Path, settings: Path | None, packs: tuple[Path, ...], engine: Engine) -> list[Path]:
+    """All files from which an engine was made, and settings that may come to lie beside the plan.
+
+    Not the files of credentials: those are read again whenever they change.
+    """
+    read, made = engine.settings, engine.plan
+    parts = (made.components, made.flows, made.data, made.zones, made.identities)
+    included = {Path(one.location.file) for part in parts for one in part.values() if one.location.file}
+    pins = [server.pins for server in read.mcp if server.pins is not None]
+    key_sets = [key_set_file(issuer.jwks, read.folder) for issuer in read.issuers]
+    canaries = [secret.file for secret in read.content.canaries]
+    schemas = [route.answer_schema for route in read.models]
+    known = [file for file in (*pins, *read.policies, *key_sets, *canaries, *schemas) if file is not None]
+    knowledge = [file for pack in packs for file in sorted(pack.rglob("*.yaml"))]
+    return [plan, settings or settings_beside(plan), *sorted(included - {plan}), *known, *knowledge]
 
 
 def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = (), *, beside: bool = False) -> Runtime:
@@ -120,24 +133,34 @@ def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = (), 
     read = engine.settings
     credentials = Credentials()
     credentials.load(_secrets(read))
+
+    def again() -> Engine:
+        load_vocabulary.cache_clear()
+        made = engine_of(plan, settings, packs)
+        credentials.load(_secrets(made.settings))
+        return made
+
     metrics = Metrics()
     recorder = open_recorder(read.log, credentials, metrics, redacting(), part=beside)
     asked = read.approvals
     webhook_key = asked.webhook_key
-    notify = (
+    webhook = (
         Webhook(asked.webhook, partial(credentials.get, webhook_key) if webhook_key else None)
         if asked.webhook
-        else _nobody
+        else None
     )
+    limits = _limits(read, credentials)
+    others: tuple[Any, ...] = (limits, webhook)
     parts = Parts(
         HeaderAuthenticator(read),
-        _limits(read, credentials),
-        ApprovalStore(read.log.folder / "approvals.sqlite", asked.expires, notify=notify),
+        limits,
+        ApprovalStore(read.log.folder / "approvals.sqlite", asked.expires, notify=webhook or _nobody),
         recorder,
         metrics,
         credentials,
+        tuple(part.close for part in others if hasattr(part, "close")),
     )
-    return Runtime(engine, parts, maker(plan, settings, packs))
+    return Runtime(engine, parts, again, partial(inputs, plan, settings, packs))
 
 
 def redacting() -> Callable[[str], str]:

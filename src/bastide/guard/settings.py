@@ -366,3 +366,8 @@ class Settings:
     required_integrity: Trust = "user"
     """The least trusted author who may steer a side effect without approval."""
     location: Location = Location()
+
+    @property
+    def folder(self) -> Path:
+        """The folder to which what the file names is relative."""
+        return self.file.resolve().parent if self.file else Path.cwd()

@@ -8,7 +8,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,13 +49,21 @@ class Parts:
     recorder: LedgerRecorder
     metrics: Metrics
     credentials: Credentials
+    close: tuple[Callable[[], Awaitable[None]], ...] = ()
+    """Ends what else was opened for them, before approvals and log are closed."""
 
 
 class Runtime:
     """One running guard. `engine` is replaced whole on reload, so a request sees one version from its beginning to its end."""
 
-    def __init__(self, engine: Engine, parts: Parts, again: Callable[[], Engine]) -> None:
-        """again: compiles the engine anew from the same files."""
+    def __init__(
+        self,
+        engine: Engine,
+        parts: Parts,
+        again: Callable[[], Engine],
+        inputs: Callable[[Engine], Iterable[Path]] = lambda _: (),
+    ) -> None:
+        """again: compiles the engine anew from the same files; inputs: the files from which an engine was made."""
         self.engine = engine
         self.authenticator = parts.authenticator
         self.limits = parts.limits
@@ -80,6 +89,9 @@ class Runtime:
         self.draining = False
         self.in_flight = 0
         self._again = again
+        self._inputs = inputs
+        self._close = parts.close
+        self._reloading = asyncio.Lock()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
@@ -126,34 +138,52 @@ class Runtime:
         self.recorder.write([{"kind": "start", "version": self.engine.version}])
 
     async def stop(self) -> None:
-        """Closes everything; the log last."""
+        """Closes everything, the log last. What can't be closed is logged, and the rest is closed all the same."""
         self.draining = True
-        await self.mcp.close()
-        await self.upstreams.close()
-        self.recorder.write([{"kind": "stop", "version": self.engine.version}])
-        self.recorder.close()
+        async with AsyncExitStack() as stack:
+            # The one that is pushed last is closed first.
+            for close in (self._end_log, self._end_approvals, *self._close):
+                stack.push_async_callback(_closed, close)
+            stack.push_async_callback(_closed, self.authenticator.close)
+            stack.push_async_callback(_closed, self.upstreams.close)
+            stack.push_async_callback(_closed, self.mcp.close)
+
+    async def _end_approvals(self) -> None:
         self.approvals.close()
+
+    async def _end_log(self) -> None:
+        try:
+            self.recorder.write([{"kind": "stop", "version": self.engine.version}])
+        finally:
+            self.recorder.close()
 
     async def reload(self) -> str:
         """Compiles plan, settings and policies anew and puts them in force at once; the version.
 
         Raises what is wrong with the files; the old ones stay in force then.
         """
-        engine = await asyncio.to_thread(self._again)
-        pins = load_all(engine.settings.mcp)
-        authenticator = HeaderAuthenticator(engine.settings)
-        self.record([{"kind": "reload", "version": engine.version, "before": self.engine.version}])
-        self.engine = engine
-        self.book.repin(pins)
-        self.signals.settings = self.quarantine.settings = engine.settings.abuse
-        # A key that was taken out must not open anything any more, nor must who signed in with it.
-        self.browsers.stop_all()
-        before, self.authenticator = self.authenticator, authenticator
-        await before.close()
-        return engine.version
+        # One at a time, so that the files that were read last are in force at the end.
+        async with self._reloading:
+            engine = await asyncio.to_thread(self._again)
+            pins = load_all(engine.settings.mcp)
+            authenticator = HeaderAuthenticator(engine.settings)
+            self.record([{"kind": "reload", "version": engine.version, "before": self.engine.version}])
+            self.engine = engine
+            self.book.repin(pins)
+            self.signals.settings = self.quarantine.settings = engine.settings.abuse
+            # A key that was taken out must not open anything any more, nor must who signed in with it.
+            self.browsers.stop_all()
+            before, self.authenticator = self.authenticator, authenticator
+            await _closed(before.close)
+            return engine.version
 
     def files(self) -> Iterable[Path]:
         """The files whose change means a reload."""
-        settings = self.engine.settings
-        own = (settings.file,) if settings.file else ()
-        return (settings.plan, *own, *settings.policies)
+        return self._inputs(self.engine)
+
+
+async def _closed(close: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await close()
+    except Exception:  # noqa: BLE001 - whatever it is, the others have to be closed too
+        _log.exception("something could not be closed")

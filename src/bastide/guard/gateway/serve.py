@@ -8,7 +8,6 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Iterable
 from pathlib import Path
 
 import uvicorn
@@ -26,8 +25,7 @@ WATCH_EVERY = 1.0
 def serve(runtime: Runtime, *, drain: float = 30.0, watch: bool = True, socket: int | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then lets requests in flight finish for `drain` seconds.
 
-    SIGHUP, and a change of the plan, the settings or a policy file (`watch`), compile them anew; what is wrong with them is logged
-    and the old policy stays.
+    SIGHUP, and a change of a file that it is made from (`watch`), compile everything anew; what is wrong is logged and the old policy stays.
     """
     settings = runtime.engine.settings
     config = configuration(runtime, settings.host, settings.port, socket, drain)
@@ -86,25 +84,28 @@ async def _reload_on(event: asyncio.Event, runtime: Runtime) -> None:
             version = await runtime.reload()
         except BastideError as error:
             _log.error("the policy was not reloaded, the old one goes on:\n%s", error)
+        except Exception:  # noqa: BLE001 - whatever it was, the next change is to be seen
+            _log.exception("the policy was not reloaded, the old one goes on")
         else:
             _log.warning("policy %s is in force", version)
 
 
 async def _watch(runtime: Runtime, changed: asyncio.Event) -> None:
-    before = _state(runtime.files())
+    before = await asyncio.to_thread(_state, runtime)
     while True:
         await asyncio.sleep(WATCH_EVERY)
-        now = _state(runtime.files())
+        now = await asyncio.to_thread(_state, runtime)
         if now != before:
             before = now
             changed.set()
 
 
-def _state(files: Iterable[Path]) -> list[tuple[Path, int, int]]:
+def _state(runtime: Runtime) -> list[tuple[Path, int, int, int]]:
     found = []
-    for file in files:
-        # A file that is being replaced may be gone for a moment.
-        with contextlib.suppress(OSError):
-            about = file.stat()
-            found.append((file, about.st_mtime_ns, about.st_size))
+    # A file or folder that is being replaced may be gone for a moment.
+    with contextlib.suppress(OSError):
+        for file in runtime.files():
+            with contextlib.suppress(OSError):
+                about = file.stat()
+                found.append((file, about.st_mtime_ns, about.st_size, about.st_ino))
     return found

@@ -10,7 +10,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -46,8 +45,7 @@ class HeaderAuthenticator:
         """
         self._clock = clock
         self._keys = Keys(settings.keys)
-        folder = settings.file.resolve().parent if settings.file else Path.cwd()
-        self._tokens = Tokens(settings.issuers, folder, fetch, clock, monotonic)
+        self._tokens = Tokens(settings.issuers, settings.folder, fetch, clock, monotonic)
         self._certificates = Certificates(settings.certificates) if settings.certificates else None
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 

@@ -43,13 +43,13 @@ class KeySet:
 
         Raises `SettingsError` for another kind of source.
         """
-        parts = urlsplit(source)
-        if parts.scheme not in ("file", "https") or (parts.scheme == "https" and not parts.hostname):
+        file = key_set_file(source, folder)
+        if file is None and not (source.startswith("https:") and urlsplit(source).hostname):
             problem = f"`jwks: {source[:100]}` is neither a `file:` path nor an `https:` address"
             raise SettingsError(Diagnostic(problem, Location()))
         self._source = source
         if fetch is None:
-            fetch = fetch_https if parts.scheme == "https" else _reader(folder / unquote(parts.path))
+            fetch = fetch_https if file is None else _reader(file)
         self._fetch = fetch
         self._clock = clock
         self._keys: dict[str, list[Key]] = {}
@@ -119,6 +119,11 @@ class KeySet:
             self._keys = keys
             self.generation += 1
         self._loaded = self._clock()
+
+
+def key_set_file(source: str, folder: Path) -> Path | None:
+    """The file with the keys, None when they aren't in one."""
+    return folder / unquote(urlsplit(source).path) if source.startswith("file:") else None
 
 
 def parse_keys(data: bytes) -> dict[str, list[Key]]:

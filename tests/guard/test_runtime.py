@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The running guard from its beginning to its end: what it is made from, what a reload reads, what is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bastide.errors import LedgerError, Unavailable
+from bastide.guard.build import runtime_of
+from bastide.guard.gateway import serve
+from bastide.guard.gateway.runtime import Runtime
+from tests.guard.gateway.inside import Inside
+from tests.guard.gateway.running import engine, settings_text
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples/support-agent/bastide.yaml"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Runtime:
+    """A guard of files, with its log."""
+    shutil.copy(EXAMPLE, tmp_path)
+    (tmp_path / "bastide.guard.yaml").write_text(settings_text("http://127.0.0.1:9"))
+    return runtime_of(tmp_path / "bastide.yaml", None)
+
+
+def test_the_files_that_are_watched(tmp_path: Path) -> None:
+    """Everything that the engine was made from, and settings that aren't there yet."""
+    shutil.copy(EXAMPLE, tmp_path / "p.yaml")
+    pack = tmp_path / "pack/controls/x"
+    pack.mkdir(parents=True)
+    control = next((Path(__file__).resolve().parents[2] / "src/bastide/knowledge/controls").rglob("*.yaml"))
+    shutil.copy(control, pack / "own-control.yaml")
+    runtime = runtime_of(tmp_path / "p.yaml", None, (tmp_path / "pack",))
+    assert {tmp_path / "p.yaml", tmp_path / "p.guard.yaml", pack / "own-control.yaml"} == set(runtime.files())
+    asyncio.run(runtime.stop())
+    (tmp_path / "pins.json").write_text('{"bastide-pins": 1, "server": "crm", "tools": []}')
+    (tmp_path / "own.cedar").write_text("")
+    more = "mcp: {crm: {url: 'http://127.0.0.1:9/mcp', pins: pins.json}}\npolicies: [own.cedar]\ncontent: {classifier: 'off'}"
+    issuer = "issuers: [{issuer: i, audience: a, jwks: 'file:keys.json', agents: {b: assistant}}]"
+    text = settings_text("http://127.0.0.1:9", more).replace("callers:\n", f"callers:\n  {issuer}\n")
+    (tmp_path / "p.guard.yaml").write_text(text)
+    runtime = runtime_of(tmp_path / "p.yaml", None)
+    names = {"p.yaml", "p.guard.yaml", "pins.json", "own.cedar", "keys.json"}
+    assert names == {file.name for file in runtime.files()}
+    asyncio.run(runtime.stop())
+
+
+def test_a_reload_reads_new_credentials(made: Runtime, tmp_path: Path) -> None:
+    """A credential that new settings name and that can't be had stops the reload, not a later request."""
+    key = 'url: "http://127.0.0.1:9/v1", key: {env: BASTIDE_NO_SUCH_KEY}'
+    text = settings_text("http://127.0.0.1:9").replace('url: "http://127.0.0.1:9/v1"', key, 1)
+    (tmp_path / "bastide.guard.yaml").write_text(text)
+    before = made.engine
+
+    async def test() -> None:
+        with pytest.raises(Unavailable, match="BASTIDE_NO_SUCH_KEY"):
+            await made.reload()
+        assert made.engine is before
+        await made.stop()
+
+    asyncio.run(test())
+
+
+def test_reloading_outlives_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong in a reload is logged, and the next change is seen."""
+    tries: list[str] = []
+
+    class Broken:
+        async def reload(self) -> str:
+            tries.append("once more")
+            raise ZeroDivisionError
+
+    async def test() -> None:
+        event = asyncio.Event()
+        task = asyncio.create_task(serve._reload_on(event, Broken()))  # type: ignore[arg-type]
+        for _ in range(2):
+            event.set()
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        task.cancel()
+
+    asyncio.run(test())
+    assert len(tries) == 2
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_everything_is_closed_also_when_something_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever fails, the others are closed in their order, and the log last."""
+    inside = Inside(engine("http://127.0.0.1:9"))
+    runtime, closed = inside.runtime, []
+
+    def closing(name: str, error: Exception | None = None) -> Any:
+        async def close() -> None:
+            closed.append(name)
+            if error:
+                raise error
+
+        return close
+
+    for name in ("mcp", "upstreams", "authenticator"):
+        getattr(runtime, name).close = closing(name, OSError(name))
+    runtime._close = (closing("redis", OSError("redis")), closing("webhook"))
+    runtime.approvals.close = lambda: closed.append("approvals")  # type: ignore[method-assign]
+    inside.recorder.broken = LedgerError("full")
+    runtime.recorder.close = lambda: closed.append("log")  # type: ignore[method-assign]
+    asyncio.run(runtime.stop())
+    assert closed == ["mcp", "upstreams", "authenticator", "webhook", "redis", "approvals", "log"]
+    assert all(word in caplog.text for word in ("mcp", "upstreams", "authenticator", "redis", "full"))
