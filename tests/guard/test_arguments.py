@@ -292,3 +292,22 @@ def test_where_answers_end_up_is_in_the_plan(renders: str, sink: str) -> None:
     assert engine("http://127.0.0.1:9", plan=plan).scanner._sink == sink  # type: ignore[attr-defined]
     told = engine("http://127.0.0.1:9", "content: {classifier: 'off', output: shell}", plan)
     assert told.scanner._sink == "shell"  # type: ignore[attr-defined]
+
+
+def test_a_conversation_goes_on_with_the_same_placeholders() -> None:
+    """What the client sends back has the real values, in texts, arguments and results; the model sees the placeholders that it knows."""
+    guard = Inside(engine("http://127.0.0.1:9", PERSONAL))
+    wish = completion(None, [("refund", {"order_id": "1001", "amount": 20, "iban": "<IBAN_1>"})])
+    messages: list[Any] = [user(f"Refund 20 EUR for order 1001 to {IBAN}.")]
+    got = guard.ask({"model": "gpt", "messages": messages}, wish)
+    messages.append(json.loads(got.body)["choices"][0]["message"])
+    messages.append({"role": "tool", "tool_call_id": "c0", "content": f"Paid 20 EUR to {IBAN}, told ann@example.org."})
+    got = guard.ask(
+        {"model": "gpt", "messages": messages}, completion("Paid to <IBAN_1>; <EMAIL_1> knows. Not <IBAN_2>.")
+    )
+    sent = guard.upstreams.asked[1].body.decode()
+    assert (IBAN in sent, "ann@" in sent, "LITERAL" in sent, sent.count("<IBAN_1>")) == (False, False, False, 3)
+    assert (
+        json.loads(got.body)["choices"][0]["message"]["content"]
+        == f"Paid to {IBAN}; ann@example.org knows. Not <IBAN_2>."
+    )

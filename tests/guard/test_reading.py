@@ -12,7 +12,7 @@ from bastide.errors import Denied
 from bastide.guard.content.scanner import ContentScanner
 from bastide.guard.conversation import Conversation
 from bastide.guard.detect.cascade import Cascade
-from bastide.guard.events import Role, Text, ToolResult, Turn
+from bastide.guard.events import Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.model import Caller, Detection
 from bastide.guard.reading import Reading
 from bastide.guard.settings import Content
@@ -156,3 +156,52 @@ def test_the_reason_names_what_decided() -> None:
     assert verdict.reason.startswith("topic/racing")
     flagged = ContentScanner(Content(secrets="flag", personal="redact")).scan(f"ann@example.org {AWS}", "user")
     assert flagged.reason.startswith("personal/email")
+
+
+def test_a_key_that_occurs_twice_hides_nothing() -> None:
+    """Only what was read goes on: JSON readers differ in which of two values they take, and a model reads both."""
+    guard = Inside(engine("http://127.0.0.1:9", PERSONAL))
+    guard.ask(history(f'{{"body": "{AWS}", "to": {{"a": "{ATTACK}", "a": 1}}, "body": "plain"}}'), completion("Done."))
+    sent = json.loads(guard.upstreams.asked[0].body)["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == {"body": "plain", "to": {"a": 1}}
+    assert AWS not in sent
+    guard.ask(history('{ "n": 1,\n "text": "as the model wrote it" }'), completion("Done."))
+    sent = json.loads(guard.upstreams.asked[1].body)["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert sent == '{ "n": 1,\n "text": "as the model wrote it" }'
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        Tool("get_order", ATTACK),
+        Tool(
+            "get_order",
+            "Looks up.",
+            {"type": "object", "properties": {"id": {"type": "string", "description": ATTACK}}},
+        ),
+        Tool("get_order", "Looks up.", {"type": "object", "properties": {"id": {"enum": ["1", {"deep": [ATTACK]}]}}}),
+        Tool(ATTACK, "Looks up."),
+    ],
+)
+def test_all_of_a_tools_definition_is_read(tool: Tool) -> None:
+    """Orders to the model in a name, a description of a parameter or an enumeration stop the request like those in the description."""
+    with pytest.raises(Denied, match="tool"):
+        Reading(conversation()).tools(Request("openai.chat", "gpt", (), (tool,)))
+
+
+def test_the_name_of_a_call_is_no_place_for_orders() -> None:
+    """A call in the history with a story for a name."""
+    with pytest.raises(Denied, match="name of a call"):
+        Reading(conversation()).turn(Turn(Role.ASSISTANT, (ToolCall("c", ATTACK, {}),)))
+
+
+def test_the_free_text_of_a_custom_tool_is_read() -> None:
+    """A custom tool's input is no JSON; it goes on redacted as text."""
+    guard = Inside(engine("http://127.0.0.1:9", PERSONAL))
+    call = {"id": "c", "type": "custom", "custom": {"name": "run", "input": "mail ann@example.org"}}
+    spoken = {"role": "assistant", "content": None, "tool_calls": [call]}
+    user = {"role": "user", "content": "Go on."}
+    done = {"role": "tool", "tool_call_id": "c", "content": "ok"}
+    guard.ask({"model": "gpt", "messages": [user, spoken, done, user]}, completion("Done."))
+    [sent] = json.loads(guard.upstreams.asked[0].body)["messages"][1]["tool_calls"]
+    assert sent["custom"]["input"] == "mail <EMAIL_1>"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bastide.errors import Denied, LimitError
 from bastide.guard.content.cache import ByDigest
-from bastide.guard.content.strings import mapped
+from bastide.guard.content.strings import mapped, strings
 from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.session import Endorsement
 from bastide.guard.flow.tools import changed, digests, shadowing
@@ -93,9 +93,21 @@ class Reading:
             raise Denied(found[0].why, code="tool_definition", details={"detector": found[0].detector})
         if fresh != of.known_tools:
             for tool in request.tools:
-                self._scan(Text(tool.description), "tool", f"tool `{tool.name[:60]}`", 0, refuse=True)
+                self._tool(tool)
             of.known_tools.update(fresh)
             of.described(request.tools)
+
+    def _tool(self, tool: Tool) -> None:
+        """A model reads all of a definition: orders stand in names and in descriptions of parameters too."""
+        source = f"tool `{tool.name[:60]}`"
+        try:
+            texts = [tool.name, tool.description, *strings(tool.schema)]
+        except LimitError as bound:
+            self.opaque(Opaque(str(bound), True), source)
+            return
+        for text in texts:
+            if len(text) >= PROSE or text is tool.description:
+                self._scan(Text(text), "tool", source, 0, refuse=True)
 
     def turn(self, turn: Turn) -> Turn:
         """The turn as it goes on."""
@@ -140,6 +152,8 @@ class Reading:
     def _call(self, call: ToolCall) -> ToolCall:
         """A call of the history: the model reads its arguments like every other text."""
         source = f"call of `{call.name[:60]}`"
+        if len(call.name) >= PROSE:
+            self._scan(Text(call.name), "tool", "name of a call", 0, refuse=True)
         if call.arguments is None:
             raw = self._scan(Text(call.raw), "tool", source, 0, refuse=False).text
             if raw == call.raw:
@@ -153,7 +167,7 @@ class Reading:
                 return call
             seen = len(self.sightings)
             changed = self._inside(call.arguments, "tool", source, 0)
-            if changed is call.arguments:
+            if changed is call.arguments and not _ambiguous(call.raw):
                 if call.raw and len(self.sightings) == seen and len(self._of.clean) < CLEAN:
                     self._of.clean.add(key)
                 return call
@@ -236,6 +250,21 @@ class Reading:
 
 
 _TOOLS = msgspec.json.Encoder()
+
+
+def _ambiguous(raw: str) -> bool:
+    """Whether a key occurs twice: then what was read is not all that the model would read, and only that goes on."""
+    twice = False
+
+    def noted(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal twice
+        twice = twice or len({key for key, _ in pairs}) < len(pairs)
+
+    try:
+        json.loads(raw or "{}", object_pairs_hook=noted)
+    except (ValueError, RecursionError):
+        return False  # the free text of a custom tool
+    return twice
 
 
 def _make_facts(encoded: bytes) -> tuple[dict[tuple[str, str], str], tuple[Detection, ...]]:
