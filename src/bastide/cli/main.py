@@ -21,6 +21,7 @@ _COMMANDS = "bastide.cli.commands"
         "decide": f"{_COMMANDS}.decide:decide",
         "diagram": f"{_COMMANDS}.diagram:diagram",
         "otm": f"{_COMMANDS}.otm:otm",
+        "scan": f"{_COMMANDS}.scan:scan",
         "guard": f"{_COMMANDS}.guard:guard",
         "ledger": f"{_COMMANDS}.ledger:ledger",
         "catalog": f"{_COMMANDS}.catalog:catalog",

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scans many files in processes with limits of their own: a file on which one runs out of time or memory is unknown, and the rest goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import resource
+import signal
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import msgspec
+
+from bastide.verify.artifacts.interface import Limits
+from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
+from bastide.verify.artifacts.scan import scan_file
+
+AHEAD = 256
+"""Reports that wait for an earlier file before no more are begun: they come in the order of the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the scan of one file may take."""
+
+    seconds: float = 120.0
+    memory: int = 2 * 1024**3
+    """Bytes of address space beside the file itself."""
+
+
+def scan_files(
+    paths: Iterable[Path], jobs: int = 1, allowance: Allowance | None = None, limits: Limits | None = None
+) -> Iterator[FileReport]:
+    """The reports, in the order of the paths."""
+    pool = _Pool(jobs, allowance or Allowance(), limits or Limits())
+    try:
+        yield from pool.reports(iter(paths))
+    finally:
+        pool.close()
+
+
+class _Pool:
+    def __init__(self, jobs: int, allowance: Allowance, limits: Limits) -> None:
+        self._allowance, self._limits = allowance, limits
+        self._workers = [_Worker(allowance, limits) for _ in range(max(1, jobs))]
+
+    def reports(self, paths: Iterator[Path]) -> Iterator[FileReport]:
+        waiting: deque[int] = deque()
+        done: dict[int, FileReport] = {}
+        begun = 0
+        more = True
+        while more or waiting:
+            for worker in self._workers:
+                if worker.idle and more and len(waiting) < AHEAD:
+                    path = next(paths, None)
+                    more = path is not None
+                    if path is not None:
+                        worker.begin(begun, path)
+                        waiting.append(begun)
+                        begun += 1
+            self._collect(done)
+            while waiting and waiting[0] in done:
+                yield done.pop(waiting.popleft())
+
+    def _collect(self, done: dict[int, FileReport]) -> None:
+        busy = [w for w in self._workers if not w.idle]
+        if not busy:
+            return
+        soonest = min(w.deadline for w in busy) - time.monotonic()
+        ready = wait([w.pipe for w in busy], max(0.0, soonest))
+        for at, worker in enumerate(self._workers):
+            if worker.idle:
+                continue
+            if worker.pipe in ready:
+                number, report = worker.end()
+            elif time.monotonic() >= worker.deadline:
+                number, report = worker.number, worker.failed(f"over {self._allowance.seconds:g} seconds (--timeout)")
+            else:
+                continue
+            done[number] = report
+            if worker.broken:
+                worker.close()
+                self._workers[at] = _Worker(self._allowance, self._limits)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
+
+
+class _Worker:
+    """A process, and the file that it is at."""
+
+    def __init__(self, allowance: Allowance, limits: Limits) -> None:
+        # Forked: a new interpreter would take longer than most files.
+        context = multiprocessing.get_context("fork")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self.pipe, allowance, limits), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._seconds = allowance.seconds
+        self.idle, self.broken = True, False
+        self.number, self.path, self.deadline = 0, Path(), 0.0
+
+    def begin(self, number: int, path: Path) -> None:
+        self.number, self.path, self.idle = number, path, False
+        self.deadline = time.monotonic() + self._seconds
+        with contextlib.suppress(OSError):
+            # A process that has gone is found when its answer is read.
+            self.pipe.send_bytes(str(path).encode("utf-8", "surrogateescape"))
+
+    def end(self) -> tuple[int, FileReport]:
+        self.idle = True
+        try:
+            return self.number, msgspec.msgpack.decode(self.pipe.recv_bytes(), type=FileReport)
+        except (EOFError, OSError):
+            return self.number, self.failed("the scan of it ended early, most likely for want of memory (--memory)")
+
+    def failed(self, why: str) -> FileReport:
+        self.idle, self.broken = True, True
+        unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
+        return FileReport(str(self.path), "unread", "", (unread,), self._seconds)
+
+    def close(self) -> None:
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe: Connection, other_end: Connection, allowance: Allowance, limits: Limits) -> None:
+    """The process: a path in, a report out, until the pipe closes."""
+    other_end.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            path = Path(pipe.recv_bytes().decode("utf-8", "surrogateescape"))
+        except (EOFError, OSError):
+            return
+        pipe.send_bytes(msgspec.msgpack.encode(_limited(path, allowance, limits)))
+
+
+def _limited(path: Path, allowance: Allowance, limits: Limits) -> FileReport:
+    with contextlib.suppress(OSError, ValueError):
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_AS, (allowance.memory + size, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    try:
+        return scan_file(path, limits=limits)
+    except MemoryError:
+        why = f"over {allowance.memory >> 20} MiB of memory (--memory)"
+    except RecursionError:
+        why = "nested deeper than it can be read"
+    except Exception as problem:  # noqa: BLE001 - the edge of the process: a defect of a reader must not end a scan of thousands of files
+        why = f"a defect of this reader, please report it ({type(problem).__name__})"
+    unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
+    return FileReport(str(path), "unread", "", (unread,))
