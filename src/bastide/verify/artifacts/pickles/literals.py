@@ -26,6 +26,18 @@ def read_literal(data: Buffer, offset: int) -> str | bytes | int | float | bool 
     return _fixed(data, offset, code)
 
 
+def find_line_feed(data: Buffer, start: int) -> int:
+    """Where the next line ends; -1 if it doesn't."""
+    if not isinstance(data, memoryview):
+        found: int = data.find(b"\n", start)
+        return found
+    for at in range(start, len(data), 1 << 16):
+        within = bytes(data[at : at + (1 << 16)]).find(b"\n")
+        if within >= 0:
+            return at + within
+    return -1
+
+
 def text_of(data: Buffer, offset: int) -> str | None:
     """The literal if it is a text as the readers take it, else None."""
     found = read_literal(data, offset)
@@ -48,7 +60,7 @@ def _sized(data: Buffer, offset: int, code: int) -> str | bytes | int:
 
 
 def _line(data: Buffer, offset: int, code: int) -> str | int | float:
-    end = data.find(b"\n", offset + 1)
+    end = find_line_feed(data, offset + 1)
     raw = bytes(data[offset + 1 : min(end if end >= 0 else len(data), offset + 1 + MAX_TEXT)])
     if code == 0x56:  # UNICODE
         return raw.decode("raw-unicode-escape", "replace")

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from bastide.verify.artifacts.pickles import opcodes
-from bastide.verify.artifacts.pickles.literals import Buffer, text_of
+from bastide.verify.artifacts.pickles.literals import Buffer, find_line_feed, text_of
 from bastide.verify.artifacts.pickles.values import (
     Imported,
     Plain,
@@ -114,7 +114,7 @@ class State:
     def line(self) -> bytes:
         """The bytes up to the next line feed."""
         start = self.pos
-        end = self.data.find(b"\n", start)
+        end = find_line_feed(self.data, start)
         if end < 0:
             raise Stopped(End.TRUNCATED, "a line has no end")
         self.pos = end + 1

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads one pickle and reports what it would do."""
+
+from __future__ import annotations
+
+from bastide.verify.artifacts.interface import Buffer, Scan
+from bastide.verify.artifacts.model import Severity, Tier
+from bastide.verify.artifacts.pickles.joblib import HOOKS
+from bastide.verify.artifacts.pickles.judge import Judge
+from bastide.verify.artifacts.pickles.knowledge import load_knowledge
+from bastide.verify.artifacts.pickles.machine import Machine
+from bastide.verify.artifacts.pickles.state import End, Outcome
+
+
+def read_pickle(data: Buffer, scan: Scan, start: int = 0, *, persistent: bool = False) -> tuple[Outcome, Judge]:
+    """Reads one pickle and reports what it would do; returns how it ended, and who judged it."""
+    outcome, judge = try_pickle(data, start, persistent=persistent)
+    report(outcome, judge, scan)
+    return outcome, judge
+
+
+def try_pickle(data: Buffer, start: int = 0, *, persistent: bool = False) -> tuple[Outcome, Judge]:
+    """Reads one pickle and reports nothing yet."""
+    judge = Judge(load_knowledge(), persistent=persistent, hooks=HOOKS)
+    judge.machine = Machine(data, judge, start)
+    return judge.machine.run(), judge
+
+
+def report(outcome: Outcome, judge: Judge, scan: Scan) -> None:
+    """Reports what a pickle would do, and that it isn't whole."""
+    scan.take(judge.findings)
+    if outcome.end is End.STOP:
+        return
+    if outcome.end is End.BOUND:
+        scan.unread(outcome.why, outcome.offset)
+    elif judge.calls:
+        scan.add(
+            "pickle/broken-tail", Tier.MALFORMED, Severity.MEDIUM,
+            f"can't be loaded to its end ({outcome.why}), but what stands before is executed all the same", outcome.offset,
+        )  # fmt: skip
+    else:
+        scan.malformed("pickle/broken", f"is no whole pickle: {outcome.why}", outcome.offset)
