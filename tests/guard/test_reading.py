@@ -198,7 +198,7 @@ def test_the_name_of_a_call_is_no_place_for_orders() -> None:
 def test_the_free_text_of_a_custom_tool_is_read() -> None:
     """A custom tool's input is no JSON; it goes on redacted as text."""
     guard = Inside(engine("http://127.0.0.1:9", PERSONAL))
-    call = {"id": "c", "type": "custom", "custom": {"name": "run", "input": "mail ann@example.org"}}
+    call = {"id": "c", "type": "custom", "custom": {"name": "get_order", "input": "mail ann@example.org"}}
     spoken = {"role": "assistant", "content": None, "tool_calls": [call]}
     user = {"role": "user", "content": "Go on."}
     done = {"role": "tool", "tool_call_id": "c", "content": "ok"}
