@@ -261,6 +261,29 @@ def test_answers_have_the_schema_of_their_model(tmp_path: Path) -> None:
     guard = guard_demanding(tmp_path, ANSWER)
     assert guard.ask(chat("How much?"), completion('{"total": 3}')).status == 200
     assert guard.ask(chat("How much?"), completion("three")).code == "answer_schema"
+    thought = completion('{"total": 3}')
+    thought["choices"][0]["message"]["reasoning_content"] = "One and two are three."
+    assert guard.ask(chat("How much?"), thought).status == 200
+    items = [
+        {
+            "type": "reasoning",
+            "id": "r",
+            "summary": [],
+            "content": [{"type": "reasoning_text", "text": "One and two."}],
+        },
+        {
+            "type": "message",
+            "id": "m",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "3", "annotations": []}],
+        },
+    ]
+    response = {"id": "resp_1", "object": "response", "model": "gpt", "status": "completed", "output": items}
+    got = guard.ask({"model": "gpt", "input": "How much?"}, response, "/v1/responses")
+    assert (got.status, got.code) == (403, "answer_schema")
+    items[1]["content"][0]["text"] = '{"total": 3}'  # type: ignore[index]
+    assert guard.ask({"model": "gpt", "input": "How much?"}, response, "/v1/responses").status == 200
     streamed = guard.ask(chat("How much?", stream=True), stream('{"tot', 'al": 3}'))
     assert (streamed.status, b"total" in streamed.body) == (200, True)
     long = "x" * 5000

@@ -118,7 +118,8 @@ class Judge:
                 raise Denied(f"the answer holds `{opaque.type[:80]}`, which can't be scanned", code="unscanned")
         for number, part in enumerate(reply.parts):
             if isinstance(part, Text):
-                text = self.text(f"text:{number}", part.text) + self.text_end(f"text:{number}")
+                channel = f"{'text' if _says(reply.document, part) else 'other'}:{number}"
+                text = self.text(channel, part.text) + self.text_end(channel)
                 if text != part.text:
                     edits[part.path] = text
         # A text that ends the answer must leave no call behind that counts as proposed.
@@ -137,6 +138,17 @@ class Judge:
             detectors = sorted({d.detector for d in scanner.verdict.detections})
             why = f"the answer was stopped: {scanner.verdict.reason}"
             raise Denied(why, code="content_blocked", details={"detectors": detectors})
+
+
+def _says(document: Any, part: Text) -> bool:
+    """Whether a text is what a whole answer says, and not its reasoning, a refusal or a citation."""
+    path = part.path
+    if path[-1] not in ("content", "text") or not _BESIDE.isdisjoint(path):
+        return False
+    return path[0] != "output" or document["output"][path[1]].get("type") == "message"
+
+
+_BESIDE = frozenset({"annotations", "citations", "summary"})
 
 
 def _satisfies(text: str, schema: Any) -> None:
