@@ -20,6 +20,9 @@ from bastide.guard.settings import ModelRoute, Settings
 from bastide.plan.model import Flow, Plan, Value
 from bastide.plan.vocabulary import TRUST_LEVELS
 
+LONGEST = 256
+"""Characters of a model's name; a longer one is nobody's, and isn't kept."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -55,7 +58,7 @@ class Engine:
 
     def route(self, model: str) -> ModelRoute:
         """The model component behind a name on the wire. Raises `NotFound`."""
-        found = self._routes(model)
+        found = self._routes(model) if len(model) <= LONGEST else None
         if found is None:
             names = [name for route in self.settings.models for name in route.names]
             raise NotFound(

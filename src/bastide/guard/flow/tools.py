@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 import re2  # type: ignore[import-untyped]
 
+from bastide.guard.content.cache import ByDigest
 from bastide.guard.events import Tool
 from bastide.guard.model import Detection
 
@@ -109,9 +109,7 @@ def known_constants(schema: Any) -> frozenset[str]:
         return constants_of(schema)
 
 
-@lru_cache(1024)
-def _constants(encoded: bytes) -> frozenset[str]:
-    return constants_of(msgspec.json.decode(encoded))
+_constants = ByDigest(lambda encoded: constants_of(msgspec.json.decode(encoded)), 8 * 1024 * 1024)
 
 
 def constants_of(schema: Any) -> frozenset[str]:
