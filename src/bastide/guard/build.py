@@ -24,6 +24,7 @@ from bastide.guard.identity.credentials import Credentials
 from bastide.guard.identity.keysets import key_set_file
 from bastide.guard.interface import DIRECTIONS, Detector, Limits
 from bastide.guard.limits.local import LocalLimits
+from bastide.guard.memories import MemoryLabels
 from bastide.guard.policy.compile import compile_plan
 from bastide.guard.policy.decide import CompiledPolicy
 from bastide.guard.protocol.wire import decode
@@ -132,12 +133,12 @@ def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = (), 
     engine = engine_of(plan, settings, packs)
     read = engine.settings
     credentials = Credentials()
-    credentials.load(_secrets(read))
+    credentials.load(_secrets(read, local=beside))
 
     def again() -> Engine:
         load_vocabulary.cache_clear()
         made = engine_of(plan, settings, packs)
-        credentials.load(_secrets(made.settings))
+        credentials.load(_secrets(made.settings, local=beside))
         return made
 
     metrics = Metrics()
@@ -158,6 +159,7 @@ def runtime_of(plan: Path, settings: Path | None, packs: tuple[Path, ...] = (), 
         recorder,
         metrics,
         credentials,
+        MemoryLabels(read.log.folder / "memories.sqlite"),
         tuple(part.close for part in others if hasattr(part, "close")),
     )
     return Runtime(engine, parts, again, partial(inputs, plan, settings, packs))
@@ -174,11 +176,11 @@ def redacting() -> Callable[[str], str]:
     return redact
 
 
-def _secrets(settings: Settings) -> list[Secret]:
-    """All credentials that the settings name, so that what is missing is known at the start."""
-    providers = [p.key for m in settings.models for p in m.providers]
-    others = [settings.redis, settings.approvals.webhook_key, settings.log.signing_key, *(s.key for s in settings.mcp)]
-    return [secret for secret in (*providers, *others) if secret is not None]
+def _secrets(settings: Settings, *, local: bool) -> list[Secret]:
+    """All credentials that are needed, so that what is missing is known at the start; local: no model or remote server is called."""
+    remote = [] if local else [*(p.key for m in settings.models for p in m.providers), *(s.key for s in settings.mcp)]
+    others = [settings.redis, settings.approvals.webhook_key, settings.log.signing_key]
+    return [secret for secret in (*remote, *others) if secret is not None]
 
 
 def _limits(settings: Settings, credentials: Credentials) -> Limits:

@@ -58,6 +58,7 @@ def test_several_at_once(tmp_path: Path) -> None:
     settings.write_text(
         f"bastide-guard: 1\nplan: {ROOT}/examples/support-agent/bastide.yaml\ncontent: {{classifier: 'off'}}\nlog: {{folder: {log}}}\n"
         f"mcp: {{crm: {{command: {json.dumps(BARE)}}}}}\n"
+        "models: {llm: {names: gpt, providers: [{url: 'https://127.0.0.1:9/v1', key: {env: A_KEY_THAT_ONLY_THE_GATEWAY_HAS}}]}}\n"
     )
     words = ["-m", "bastide", "guard", "mcp", "--plan", f"{ROOT}/examples/support-agent/bastide.yaml"]
     words += ["--settings", str(settings), "--agent", "assistant", "--actor", "customer", "--user"]
