@@ -79,6 +79,20 @@ def test_rights_are_those_of_now(run: Run) -> None:
     run(test)
 
 
+def test_loops_are_counted_by_the_guards_session(run: Run) -> None:
+    """The gate is told the session's own id, and none where there is no session."""
+
+    async def test(caller: Caller, upstream: Upstream, app: ProxyApp) -> None:
+        await caller.ask("tools/call", {"name": "echo"})
+        for _ in range(2):
+            caller.headers = {k: v for k, v in caller.headers.items() if not k.startswith("mcp-")}
+            await caller.start()
+            await caller.ask("tools/call", {"name": "echo"})
+        assert ["", *app.proxy.sessions._by_id] == app.gate.sessions
+
+    run(test)
+
+
 def test_only_ones_own_stream_is_taken_up(run: Run) -> None:
     """An event id that this session never got isn't passed on: the server might give it another's stream."""
 
