@@ -266,12 +266,8 @@ class Conversation:
 
     def decided(self, call: ToolCall, ruling: Ruling, component: str = "") -> CallDecision:
         """The decision about a call on which there was a ruling already, when the model proposed it."""
-        call = self._part(call)
         meaning = self.engine.meaning(call.name, component)
-        if meaning.component != self.engine.meaning(call.name).component:
-            # Another server's tool of the same name: the ruling wasn't about it.
-            return self.decide(call, component=component)
-        return CallDecision(call, ruling, Influence(self.session.label, True), meaning)
+        return CallDecision(self._part(call), ruling, Influence(self.session.label, True), meaning)
 
     def child(self, agent: str) -> Conversation:
         """The conversation of a sub-agent. Raises `OverLimit` when there are too many or they nest too deeply, `Denied`."""

@@ -336,6 +336,10 @@ class Bounds:
     read_timeout: Seconds = 30.0
     """Seconds in which a client has to have sent its request, and to take each piece of a stream."""
     reply: Positive = 64 * 1024 * 1024
+    conversations: Positive = 256 * 1024 * 1024
+    """Bytes, about, that all conversations take; when it is more, the callers that have most lose theirs first."""
+    remember: Seconds = 86_400.0
+    """Seconds for which the label of a conversation with a name is kept after the conversation itself is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,11 @@ class Session:
         self._lookup: Lookup | None = None
 
     @property
+    def size(self) -> int:
+        """Characters of what it keeps."""
+        return self._size
+
+    @property
     def tainted(self) -> bool:
         """Whether somebody below the required integrity may have shaped what the model does next."""
         return self.label.integrity < self.required

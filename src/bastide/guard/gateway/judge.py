@@ -100,7 +100,9 @@ class Judge:
         if not decision.allowed:
             return explain(decision, asked)
         self._of.made(decision)
-        self._runtime.conversations.proposed(self._of.caller, decision.call, decision.ruling)
+        self._runtime.conversations.proposed(
+            self._of.caller, decision.call, decision.ruling, decision.meaning.component
+        )
         return None if decision.call.arguments == call.arguments else decision.call.arguments
 
     def opaque(self, type: str, known: bool) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bastide.errors import GuardError, Unavailable, UpstreamError
+from bastide.guard.conversations import name_in
 from bastide.guard.engine import Engine
 from bastide.guard.events import Request, Role, Text, ToolResult, Usage
 from bastide.guard.flow.session import mark
@@ -85,7 +86,7 @@ class ModelCall:
         trace.asked_for(request)
         route = engine.route(request.model)
         trace.component = route.component
-        trace.conversation = name = exchange.headers.get("x-bastide-conversation", "")[:200]
+        trace.conversation = name = name_in(exchange.headers)
         self._watch(self._runtime.signals.prompted(caller, _asked(request)))
         marks = {id(turn): mark(turn) for turn in request.turns}
         conversation = self._runtime.conversations.of(engine, caller, name, request, marks)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from bastide.errors import BastideError, Denied, GuardError, Malformed, NotFound
+from bastide.guard.conversations import name_in
 from bastide.guard.events import Role
 from bastide.guard.gateway.asgi import respond
 from bastide.guard.gateway.exchange import Exchange
@@ -73,7 +74,7 @@ async def mcp(exchange: Exchange) -> None:
     if server is None:
         raise NotFound(f"no MCP server `{name[:60]}` is served here")
     caller = await exchange.caller()
-    conversation = exchange.headers.get("x-bastide-conversation", "")
+    conversation = name_in(exchange.headers)
     # A GET is a stream that stays open for as long as the client likes; it does no work meanwhile.
     place = exchange.runtime.place() if exchange.scope["method"] == "POST" else contextlib.nullcontext()
     with place:

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from bastide.guard.mcp.book import Book
 from bastide.guard.mcp.http import HttpProxy
 from bastide.guard.mcp.http import Limits as McpLimits
 from bastide.guard.mcp.pins import load_all
+from bastide.guard.memories import MemoryLabels
 
 if TYPE_CHECKING:
     from bastide.guard.gateway.trace import Trace
@@ -49,6 +50,7 @@ class Parts:
     recorder: LedgerRecorder
     metrics: Metrics
     credentials: Credentials
+    memories: MemoryLabels = field(default_factory=MemoryLabels)
     close: tuple[Callable[[], Awaitable[None]], ...] = ()
     """Ends what else was opened for them, before approvals and log are closed."""
 
@@ -71,7 +73,7 @@ class Runtime:
         self.recorder = parts.recorder
         self.metrics = parts.metrics
         self.credentials = parts.credentials
-        self.conversations = Conversations(time.monotonic)
+        self.conversations = Conversations(time.monotonic, parts.memories)
         self.upstreams = Upstreams()
         self.browsers = BrowserSessions()
         self.signals = Signals(engine.settings.abuse)
@@ -91,6 +93,7 @@ class Runtime:
         self._again = again
         self._inputs = inputs
         self._close = parts.close
+        self._memories = parts.memories
         self._reloading = asyncio.Lock()
 
     @contextlib.contextmanager
@@ -142,14 +145,17 @@ class Runtime:
         self.draining = True
         async with AsyncExitStack() as stack:
             # The one that is pushed last is closed first.
-            for close in (self._end_log, self._end_approvals, *self._close):
+            for close in (self._end_log, self._end_stores, *self._close):
                 stack.push_async_callback(_closed, close)
             stack.push_async_callback(_closed, self.authenticator.close)
             stack.push_async_callback(_closed, self.upstreams.close)
             stack.push_async_callback(_closed, self.mcp.close)
 
-    async def _end_approvals(self) -> None:
-        self.approvals.close()
+    async def _end_stores(self) -> None:
+        try:
+            self.approvals.close()
+        finally:
+            self._memories.close()
 
     async def _end_log(self) -> None:
         try:

@@ -71,7 +71,8 @@ class EngineGate:
 
     def _decided(self, of: Conversation, call: ToolCall, server: McpServer, trace: Trace) -> CallDecision:
         consent = Consent(self._runtime, of)
-        before = self._runtime.conversations.redeem(of.caller, call, self._runtime.engine.version)
+        component = of.engine.meaning(call.name, server.component).component
+        before = self._runtime.conversations.redeem(of.caller, call, of.engine.version, component)
         decision = of.decided(call, before, server.component) if before else consent.decide(call, server.component)
         asked = consent.ask(decision)
         if decision.seen.detections:

@@ -27,6 +27,16 @@ class LoopGuard:
         self._children = 0
         self._same: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._same)
+
+    def under(self, loops: Loops) -> LoopGuard:
+        """The same counters under other limits."""
+        other = LoopGuard(loops)
+        other._calls, other._refused, other._children = self._calls, self._refused, self._children
+        other._same = dict(self._same)
+        return other
+
     def turns(self, count: int) -> None:
         """The session has `count` messages. Raises `OverLimit`."""
         self._within("turns", count, self._loops.turns, "messages")
