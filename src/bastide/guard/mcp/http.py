@@ -61,8 +61,6 @@ class Limits(Struct, frozen=True):
     """How the proxy is to behave."""
 
     bounds: Bounds = Bounds()
-    origins: frozenset[str] = frozenset()
-    """Values of the header Origin that are taken beside those of this machine."""
     keep_alive: float = 15.0
     """Seconds of silence after which a stream gets a comment, so that nothing between here and the client closes it."""
 
@@ -102,7 +100,7 @@ class HttpProxy:
         party = Party(caller, conversation or CONVERSATION, server, self._gate, self._book)
         try:
             headers = headers_of(scope)
-            head.check_origin(headers, self._limits.origins)
+            head.check_origin(headers)
             handler = {"POST": self._post, "GET": self._get, "DELETE": self._delete}.get(scope["method"])
             if handler is None:
                 raise Malformed("MCP has POST, GET and DELETE", code="method_not_allowed")
