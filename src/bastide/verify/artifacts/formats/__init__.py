@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The readers, one file each."""
 
+from bastide.verify.artifacts.formats.compressed import CompressedReader
+from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.pickle import PickleReader
+from bastide.verify.artifacts.formats.zip import ZipReader
 from bastide.verify.artifacts.interface import Reader
 
-READERS: tuple[Reader, ...] = (PickleReader(),)
+READERS: tuple[Reader, ...] = (
+    PickleReader(),
+    ZipReader(),
+    NumpyReader(),
+    CompressedReader(),
+)
 """In the order in which they are asked; a file can be of several formats at once."""

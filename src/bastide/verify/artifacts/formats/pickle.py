@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from bastide.verify.artifacts.formats import torch_legacy
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.pickles.judge import Judge
 from bastide.verify.artifacts.pickles.knowledge import load_knowledge
 from bastide.verify.artifacts.pickles.machine import Machine
-from bastide.verify.artifacts.pickles.reading import read_pickle
+from bastide.verify.artifacts.pickles.reading import report, try_pickle
 from bastide.verify.artifacts.pickles.state import End
 
 EXTENSIONS = frozenset(
@@ -29,6 +30,8 @@ EXTENSIONS = frozenset(
         "model",
         "sav",
         "mdl",
+        "npy",
+        "npz",
     ]
 )
 """Files that people load as pickles whatever is in them."""
@@ -56,18 +59,22 @@ class PickleReader:
             return True
         return source.extension in EXTENSIONS or _would_call(source)
 
-    def read(self, source: Source, scan: Scan) -> None:
+    def read(self, source: Source, scan: Scan) -> str | None:
         """All pickles of the file, one after the other."""
         start = 0
         for number in range(MAX_PICKLES):
-            outcome, judge = read_pickle(source.data, scan, start)
+            outcome, judge = try_pickle(source.data, start)
             if number and outcome.end is not End.STOP and not judge.calls:
                 # What follows a whole pickle needs not be one: storages, arrays.
-                return
+                return None
+            report(outcome, judge, scan)
+            if not number and torch_legacy.begins(outcome, judge):
+                return torch_legacy.read_rest(source, scan, outcome)
             start = outcome.offset
             if outcome.end is not End.STOP or start >= source.size:
-                return
+                return None
         scan.unread(f"more than {MAX_PICKLES} pickles in a row", start)
+        return None
 
 
 def _would_call(source: Source) -> bool:

@@ -35,11 +35,24 @@ DESCRIBES = frozenset({"functools.partial", "numpy.dtype"})
 class Judge:
     """Judges one pickle; an `Observer` of its machine."""
 
-    def __init__(self, knowledge: Knowledge, *, persistent: bool = False, hooks: dict[str, Hook] | None = None) -> None:
-        """persistent: whether the loader gives objects for persistent ids (PyTorch's does); hooks: of loaders, by class."""
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        *,
+        persistent: bool = False,
+        hooks: dict[str, Hook] | None = None,
+        own: tuple[str, ...] = (),
+    ) -> None:
+        """persistent: whether PyTorch gives objects for persistent ids; hooks: of loaders, by class.
+
+        own: beginnings of names that the archive itself has, whose code is judged elsewhere.
+        """
         self._knowledge = knowledge
         self._persistent = persistent
         self._hooks = hooks or {}
+        self._own = own
+        self.files: list[int] = []
+        """Literals that are files themselves, which a call in the pickle loads."""
         self._seen: set[tuple[str, str]] = set()
         self.findings: list[Finding] = []
         self.machine: Machine | None = None
@@ -127,6 +140,21 @@ class Judge:
                 "persistent-id", Severity.MEDIUM, Persistent(id, offset),
                 "needs a program of its own to be loaded; what that does isn't known", offset,
             )  # fmt: skip
+            return Persistent(id, offset)
+        match id:
+            case (kind, Imported() as made, _, _, *_) if self.machine and (text := self.machine.text(kind)):
+                if text[0] == "storage":
+                    return Persistent(id, offset)
+                if text[0] == "module":
+                    return made
+        self._put(
+            "torch-id",
+            Tier.MALFORMED,
+            Severity.MEDIUM,
+            offset,
+            show(id),
+            "asks for an object by an id that isn't PyTorch's; PyTorch stops there",
+        )
         return Persistent(id, offset)
 
     def disagreement(self, offset: int, what: str) -> None:
@@ -140,6 +168,8 @@ class Judge:
 
     def _called(self, callee: Imported, arguments: Value, how: str, offset: int) -> Value:
         path = self._knowledge.canonical(callee.path)
+        if self._own and path.startswith(self._own):
+            return Made(callee, UNKNOWN, offset)
         special = _SPECIAL.get(path)
         if special is not None:
             return special(self, callee, arguments, offset)
@@ -184,6 +214,8 @@ class Judge:
         )  # fmt: skip
 
     def _named(self, value: Imported) -> None:
+        if self._own and value.path.startswith(self._own):
+            return
         if self._knowledge.canonical(value.path) in _SPECIAL:
             return
         entry = self._knowledge.entry(value.path)
@@ -212,7 +244,7 @@ class Judge:
     def _encode(self, callee: Imported, arguments: Value, offset: int) -> Value:
         texts = [self.machine.text(a) for a in arguments] if isinstance(arguments, tuple) and self.machine else []
         if len(texts) == 2 and texts[0] and texts[1] and _codec(texts[1][0]) in CODECS:
-            return Plain("bytes")
+            return Made(callee, arguments, offset)
         self._put(
             "transforms-a-text", Tier.EXECUTES, Severity.HIGH, offset, _call(callee, arguments, self.machine),
             "transforms a text while it is loaded, as programs do that hide names",
@@ -249,6 +281,17 @@ class Judge:
             "holds-code", Tier.POLICY, Severity.MEDIUM, offset, ", ".join(names[:40]),
             "holds Python functions as code: loading makes them without running them; what they do when they are called isn't known",
         )  # fmt: skip
+        return Made(callee, UNKNOWN, offset)
+
+    def _file(self, callee: Imported, arguments: Value, offset: int) -> Value:
+        match arguments:
+            case (int() as literal,) | (Made(by=Imported(name="encode"), arguments=(int() as literal, *_)),):
+                self.files.append(literal)
+            case _:
+                self._put(
+                    "loads-computed-bytes", Tier.EXECUTES, Severity.HIGH, offset, _call(callee, arguments, self.machine),
+                    "loads a PyTorch file that is made while the pickle is loaded, so that nothing shows what is in it",
+                )  # fmt: skip
         return Made(callee, UNKNOWN, offset)
 
     def _from_type(self, callee: Imported, arguments: Value, offset: int) -> Value:
@@ -288,6 +331,7 @@ _SPECIAL: dict[str, Callable[[Judge, Imported, Value, int], Value]] = {
     "torch._tensor._rebuild_from_type_v2": Judge._from_type,
     "dill._dill._create_array": Judge._from_type,
     "dill._dill._create_code": Judge._code,
+    "torch.storage._load_from_bytes": Judge._file,
     "types.CodeType": Judge._code,
     "cloudpickle.cloudpickle._builtin_type": Judge._type_by_name,
     "dill._dill._load_type": Judge._type_by_name,

@@ -26,6 +26,18 @@ def read_literal(data: Buffer, offset: int) -> str | bytes | int | float | bool 
     return _fixed(data, offset, code)
 
 
+def content_of(data: Buffer, offset: int) -> Buffer:
+    """All bytes of the literal of bytes or of a text in latin-1 whose opcode stands at `offset`; b'' for others."""
+    code = data[offset]
+    if code not in SIZED:
+        return read_literal(data, offset).encode("latin-1", "replace") if code in (0x53, 0x56) else b""  # type: ignore[union-attr]
+    width, kind = SIZED[code]
+    start = offset + 1 + width
+    size = int.from_bytes(data[offset + 1 : start], "little")
+    raw = memoryview(data)[start : start + size]
+    return bytes(raw).decode("utf-8", "surrogatepass").encode("latin-1", "replace") if kind == "text" else raw
+
+
 def find_line_feed(data: Buffer, start: int) -> int:
     """Where the next line ends; -1 if it doesn't."""
     if not isinstance(data, memoryview):

@@ -8,20 +8,28 @@ from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.joblib import HOOKS
 from bastide.verify.artifacts.pickles.judge import Judge
 from bastide.verify.artifacts.pickles.knowledge import load_knowledge
+from bastide.verify.artifacts.pickles.literals import content_of
 from bastide.verify.artifacts.pickles.machine import Machine
 from bastide.verify.artifacts.pickles.state import End, Outcome
 
 
-def read_pickle(data: Buffer, scan: Scan, start: int = 0, *, persistent: bool = False) -> tuple[Outcome, Judge]:
-    """Reads one pickle and reports what it would do; returns how it ended, and who judged it."""
-    outcome, judge = try_pickle(data, start, persistent=persistent)
+def read_pickle(
+    data: Buffer, scan: Scan, start: int = 0, *, persistent: bool = False, script: bool = False
+) -> tuple[Outcome, Judge]:
+    """Reads one pickle and reports what it would do; returns how it ended, and who judged it.
+
+    persistent: whether it is PyTorch that gives objects for persistent ids; script: whether it is a part of a TorchScript file.
+    """
+    outcome, judge = try_pickle(data, start, persistent=persistent, script=script)
     report(outcome, judge, scan)
     return outcome, judge
 
 
-def try_pickle(data: Buffer, start: int = 0, *, persistent: bool = False) -> tuple[Outcome, Judge]:
+def try_pickle(
+    data: Buffer, start: int = 0, *, persistent: bool = False, script: bool = False
+) -> tuple[Outcome, Judge]:
     """Reads one pickle and reports nothing yet."""
-    judge = Judge(load_knowledge(), persistent=persistent, hooks=HOOKS)
+    judge = Judge(load_knowledge(), persistent=persistent, hooks=HOOKS, own=("__torch__.",) if script else ())
     judge.machine = Machine(data, judge, start)
     return judge.machine.run(), judge
 
@@ -29,6 +37,9 @@ def try_pickle(data: Buffer, start: int = 0, *, persistent: bool = False) -> tup
 def report(outcome: Outcome, judge: Judge, scan: Scan) -> None:
     """Reports what a pickle would do, and that it isn't whole."""
     scan.take(judge.findings)
+    for literal in judge.files:
+        inner = content_of(judge.machine.data, literal) if judge.machine else b""
+        scan.into(f"bytes at {literal}", inner)
     if outcome.end is End.STOP:
         return
     if outcome.end is End.BOUND:

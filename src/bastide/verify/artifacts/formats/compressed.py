@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compressed files: gzip, bzip2, xz, lzma, zlib, and joblib's own old form. joblib and pandas unpack them on their own when they load."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from bastide.verify.artifacts.archives import unpack
+from bastide.verify.artifacts.interface import Scan, Source
+
+ENDINGS = frozenset({"gz", "bz2", "xz", "lzma", "z", "zlib", "zst", "lz4"})
+TARRED = {"tgz": "tar", "tbz2": "tar", "tbz": "tar", "txz": "tar"}
+_ZFILE = 21
+"""Bytes of the header of joblib's old form: `ZF` and the size in 19 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way of packing."""
+
+    name: str
+    make: unpack.Make | None
+    """None: it isn't read here."""
+    skip: int = 0
+    """Bytes before the stream."""
+    again: bytes = b""
+    """How another stream behind the first begins."""
+
+
+def kind_of(source: Source) -> Kind | None:
+    """By its first bytes; those of zlib and lzma are tried."""
+    head = source.head(32)
+    if head.startswith(b"\x1f\x8b"):
+        return Kind("gzip", lambda: unpack.Inflate(31), again=b"\x1f\x8b")
+    if head[:3] == b"BZh" and head[3:4].isdigit() and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
+        return Kind("bzip2", unpack.bzip2, again=b"BZh")
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return Kind("xz", unpack.lzma_any, again=b"\xfd7zXZ")
+    if head.startswith((b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")):
+        return Kind("zstd" if head[0] == 0x28 else "lz4", None)
+    if head.startswith(b"ZF0x"):
+        return Kind("joblib-zlib", lambda: unpack.Inflate(15), _ZFILE + (head[_ZFILE : _ZFILE + 1] == b" "))
+    if head[:1] == b"x" and len(head) > 2 and int.from_bytes(head[:2], "big") % 31 == 0 and _inflates(source):
+        return Kind("zlib", lambda: unpack.Inflate(15))
+    if head[:3] == b"]\x00\x00":
+        return Kind("lzma", unpack.lzma_any)
+    return None
+
+
+def _inflates(source: Source) -> bool:
+    try:
+        zlib.decompressobj().decompress(source.head(4096), 4096)
+    except zlib.error:
+        return False
+    return True
+
+
+class CompressedReader:
+    """Unpacks a file and has what is in it read."""
+
+    format = "compressed"
+
+    def claims(self, source: Source) -> bool:
+        """By its first bytes."""
+        return kind_of(source) is not None
+
+    def read(self, source: Source, scan: Scan) -> str:
+        """What is inside, under the name without the ending of the packer."""
+        kind = kind_of(source)
+        assert kind is not None
+        if kind.make is None:
+            scan.unread(f"packed with {kind.name}, which isn't read here; unpack it first", 0)
+            return kind.name
+        stream = unpack.Stream(kind.make, memoryview(source.data)[kind.skip :], kind.again)
+        content = unpack.unpack(stream, scan, source.size, "the file")
+        if content is None:
+            return kind.name
+        behind = kind.skip + stream.consumed
+        if stream.whole and bytes(source.data[behind : behind + 4096]).strip(b"\0"):
+            scan.malformed(
+                "compressed/data-behind", "bytes stand behind the packed ones, which no loader reads", behind
+            )
+        inner = scan.into(_inside(source), content)
+        return f"{kind.name}/{inner}" if inner else kind.name
+
+
+def _inside(source: Source) -> str:
+    base = source.name.replace("\\", "/").rpartition("/")[2]
+    stem, dot, ending = base.rpartition(".")
+    if not dot or (ending.lower() not in ENDINGS and ending.lower() not in TARRED):
+        return base
+    return f"{stem}.{TARRED[ending.lower()]}" if ending.lower() in TARRED else stem
