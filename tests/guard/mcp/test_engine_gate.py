@@ -159,6 +159,20 @@ def test_quarantine_and_budgets_at_the_door() -> None:
     assert [door.refused(CRM, arguments={"n": n}).code for n in range(3)] == ["approval_required"] * 2 + ["over_budget"]
 
 
+def test_what_breaks_off_is_not_logged_as_allowed() -> None:
+    """A call during whose decision the client leaves, or a defect shows, is in the log as what it was."""
+    door = Door()
+
+    class Leaving:
+        async def reserve(self, *_: Any) -> Any:
+            raise asyncio.CancelledError
+
+    door.runtime.limits = Leaving()  # type: ignore[assignment]
+    with pytest.raises(asyncio.CancelledError):
+        door.call(CRM)
+    assert [entry["outcome"] for entry in door.inside.entries("request")] == ["aborted"]
+
+
 def test_attacks_at_the_door_count() -> None:
     """A text that must not leave is refused, logged and held against who sends it, as it is in a request to a model."""
     door = Door("abuse: {blocks: 1}\ncontent: {classifier: 'off', secrets: block}")

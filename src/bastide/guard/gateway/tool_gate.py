@@ -63,9 +63,13 @@ class EngineGate:
         except GuardError as error:
             trace.failed(error)
             raise
+        except BaseException:
+            trace.aborted()
+            raise
         finally:
             # What is let go, and what is refused, is in the log before anybody hears of it.
             self._record(trace)
+            runtime.metrics.request(trace)
         of.made(decision)
         return decision.call.arguments or {}
 
@@ -167,4 +171,3 @@ class EngineGate:
 
     def _record(self, trace: Trace) -> None:
         self._runtime.record(trace.entries())
-        self._runtime.metrics.request(trace)
