@@ -79,6 +79,14 @@ def test_keys_are_read_too() -> None:
     assert "ann@example.org" not in guard.upstreams.asked[0].body.decode()
 
 
+def test_numbers_are_read_too() -> None:
+    """A card number needs no quotes."""
+    guard = Inside(engine("http://127.0.0.1:9", PERSONAL))
+    guard.ask(history({"card": 4012888888881881, "n": 20, "at": 1763884800}), completion("Done."))
+    sent = json.loads(guard.upstreams.asked[0].body)["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == {"card": "<CARD_1>", "n": 20, "at": 1763884800}
+
+
 def test_arguments_that_are_no_json_are_read_as_text() -> None:
     """What a model wrote in place of arguments is in its context all the same."""
     guard = Inside(engine("http://127.0.0.1:9", PERSONAL))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bastide.errors import LimitError
 from bastide.guard.content.cache import ByDigest
 from bastide.guard.content.scanner import ContentScanner
 from bastide.guard.content.strings import mapped, strings
@@ -49,3 +51,10 @@ def test_every_text_inside_of_json_is_seen(value: object) -> None:
     assert mapped(value, str) is value
     found = strings(value)
     assert strings(mapped(value, lambda text: f"{text}!")) == [f"{text}!" for text in found]
+
+
+@pytest.mark.parametrize("value", [10**5000, ["x"] * 10_001, {"a": 1, "b": 2}])
+def test_what_can_not_be_read_is_said(value: object) -> None:
+    """A number without end, too many texts, and keys that become the same."""
+    with pytest.raises(LimitError):
+        mapped(value, lambda _: "same")

@@ -10,10 +10,12 @@ from bastide.errors import LimitError
 
 MOST, DEPTH = 10_000, 96
 """Texts and levels of one value; more is not read."""
+LONG, BITS = 10**7, 13_000
+"""Whole numbers from here on count as texts, since a card number is one without quotes too; bits of the longest that is read."""
 
 
 def strings(value: Any) -> list[str]:
-    """Every text, in the order of the document, then every key. Raises `LimitError`."""
+    """Every text and long number, in the order of the document, then every key. Raises `LimitError`."""
     texts: list[str] = []
     keys: list[str] = []
     _Mapping(_noting(texts), _noting(keys)).of(value, 0)
@@ -46,6 +48,12 @@ class _Mapping:
             raise LimitError(f"more than {DEPTH} levels of arguments or results are not read")
         if type(value) is str:
             return self._text(value, self._change)
+        if type(value) is int and abs(value) >= LONG:
+            if value.bit_length() > BITS:
+                raise LimitError("numbers of over 4,000 digits are not read")
+            written = str(value)
+            text = self._text(written, self._change)
+            return value if text == written else text
         if type(value) is dict:
             made = {self._text(k, self._of_key): self.of(v, depth + 1) for k, v in value.items()}
             if len(made) != len(value):
