@@ -207,9 +207,12 @@ def test_memories_keep_their_labels_over_a_restart(tmp_path: Path) -> None:
     one["notes"] = DIRTY
     one["notes"] = Label(5, 3, frozenset({"user"}))
     one.close()
-    two = MemoryLabels(file)
+    two, three = MemoryLabels(file), MemoryLabels(file)
     assert two["notes"] == Label(0, 3, frozenset({"inbox", "user"}))
-    assert (len(two), two.get("other")) == (1, None)
+    two["shared"], three["shared"] = Label(1, 0), Label(2, 2)
+    assert MemoryLabels(file)["shared"] == Label(1, 2), "another process wrote it, too"
+    del three
+    assert (len(two), two.get("other")) == (2, None)
     assert file.stat().st_mode & 0o077 == 0
     with pytest.raises(TypeError):
         del two["notes"]

@@ -20,6 +20,7 @@ from bastide.plan.vocabulary import TRUST_LEVELS
 MEMORIES, SOURCES = 10_000, 256
 """Memories, and names of sources of one; beyond, everything counts as the worst."""
 WORST = Label(0, len(CLASSES) - 1, frozenset({"more memories than are remembered"}))
+_SELECT = "SELECT component, author, class, sources FROM memories"
 _SCHEMA = """CREATE TABLE IF NOT EXISTS memories (
   component TEXT PRIMARY KEY, author TEXT NOT NULL, class TEXT NOT NULL, sources TEXT NOT NULL
 ) STRICT"""
@@ -33,7 +34,7 @@ class MemoryLabels(MutableMapping[str, Label]):
         self._lock = threading.Lock()
         try:
             self._db = _open(file)
-            rows = self._db.execute("SELECT component, author, class, sources FROM memories").fetchall()
+            rows = self._db.execute(_SELECT).fetchall()
             self._written = {str(row[0]): _label(*row[1:]) for row in rows}
         except (sqlite3.Error, OSError, ValueError) as problem:
             raise Unavailable(f"the labels of memories can't be kept in {file}: {problem}", code=_CODE) from None
@@ -72,13 +73,17 @@ class MemoryLabels(MutableMapping[str, Label]):
         self._db.close()
 
     def _write(self, component: str, label: Label) -> None:
-        row = (component, label.author, label.class_, json.dumps(sorted(label.sources)))
         try:
-            with self._lock:
+            with self._lock, self._db:
+                # Another process may have made it worse meanwhile.
+                self._db.execute("BEGIN IMMEDIATE")
+                found = self._db.execute(f"{_SELECT} WHERE component = ?", (component,)).fetchone()
+                label = label.join(_label(*found[1:])) if found else label
+                row = (component, label.author, label.class_, json.dumps(sorted(label.sources)))
                 self._db.execute("INSERT OR REPLACE INTO memories VALUES (?, ?, ?, ?)", row)
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, ValueError) as problem:
             raise Unavailable(f"the label of a memory can't be written: {problem}", code=_CODE) from None
-        self._written[component] = label
+        self._labels[component] = self._written[component] = label
 
 
 _CODE = "memories_unavailable"

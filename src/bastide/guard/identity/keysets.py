@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
 from bastide.errors import Diagnostic, Location, SettingsError, Unavailable
+from bastide.guard.settings_types import ALGORITHMS
 
 FRESH = 300.0
 """Seconds after which the keys are asked for again."""
@@ -28,6 +29,8 @@ STALE = 3600.0
 """Seconds for which keys are good when the issuer is down: as long as a withdrawn key may live on, too."""
 LARGEST, MOST = 256 * 1024, 100
 """Bytes of a key set, and keys in it."""
+SAME = 4
+"""Keys with one id that are tried: each costs a verification of whatever somebody sends."""
 TIMEOUT = 5.0
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -58,18 +61,19 @@ class KeySet:
         self.generation = 0
         """Grows when the keys change: what was verified with the old ones has to be verified again."""
 
-    async def find(self, kid: str | None, types: frozenset[str]) -> Key | None:
-        """The key with this id and one of the types; without an id, the only key of these types.
+    async def find(self, kid: str | None, types: frozenset[str]) -> Sequence[Key]:
+        """The keys with this id and one of the types (in the middle of a rotation several may have it); without an id, the only key of
+        these types.
 
         Raises `Unavailable` when no keys are known, or only too old ones.
         """
         await self.current()
-        key = self._look(kid, types)
-        if key is None and self._due(COOL_DOWN):
+        found = self._look(kid, types)
+        if not found and self._due(COOL_DOWN):
             # The issuer may have a new key. One attempt in a cool-down, and all who wait share it.
             await asyncio.shield(self._refresh())
-            key = self._look(kid, types)
-        return key
+            found = self._look(kid, types)
+        return found
 
     async def current(self) -> None:
         """Makes sure that the keys are good; asks anew in the background when they get old. Raises `Unavailable`."""
@@ -95,11 +99,11 @@ class KeySet:
     def _due(self, pause: float) -> bool:
         return self._clock() - self._tried >= pause
 
-    def _look(self, kid: str | None, types: frozenset[str]) -> Key | None:
+    def _look(self, kid: str | None, types: frozenset[str]) -> Sequence[Key]:
         if kid is None:
             all_ = [key for keys in self._keys.values() for key in keys if key.key_type in types]
-            return all_[0] if len(all_) == 1 else None
-        return next((key for key in self._keys.get(kid, ()) if key.key_type in types), None)
+            return all_ if len(all_) == 1 else ()
+        return [key for key in self._keys.get(kid, ()) if key.key_type in types][:SAME]
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._task is None:
@@ -156,6 +160,8 @@ def _usable(entry: Any) -> Key | None:
         # A private key in a public place is anybody's.
         return None
     try:
+        if entry.get("alg", ALGORITHMS[0]) not in ALGORITHMS or "verify" not in entry.get("key_ops", ("verify",)):
+            return None
         key = JWKRegistry.import_key(entry)
         if isinstance(key, RSAKey):
             return key if key.raw_value.key_size >= 2048 else None

@@ -8,7 +8,6 @@ header chooses how it is checked: keys or addresses of keys in it are refused.
 from __future__ import annotations
 
 import json
-import math
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 from joserfc import jws
 from joserfc._rfc7515.model import JWSAlgModel
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwk import Key
 
 from bastide.errors import Diagnostic, SettingsError, Unauthenticated
 from bastide.guard.identity.keysets import Fetch, KeySet
@@ -42,6 +42,8 @@ _TYPES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("EdDSA", "Ed25519"), frozenset({"OKP"})),
 }
 """Signature algorithm -> types of key. No symmetric one: with it, who can check can also sign."""
+_LAST = 1e15
+"""Seconds; no time is later, and larger numbers don't fit what reckons with them."""
 _KINDS = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
 
@@ -111,14 +113,12 @@ class Tokens:
         kid = header.get("kid")
         if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= NAME):
             raise _refused("its key id is no name")
-        key = await keys.find(kid, _TYPES[algorithm])
-        if key is None:
+        candidates = await keys.find(kid, _TYPES[algorithm])
+        if not candidates:
             raise _refused("its issuer has no such key")
         generation = keys.generation
-        try:
-            jws.deserialize_compact(token, key, [algorithm], _REGISTRIES[algorithm])
-        except (JoseError, ValueError, TypeError):
-            raise _refused("its signature is not valid") from None
+        if not any(_signed(token, key, algorithm) for key in candidates):
+            raise _refused("its signature is not valid")
         expires = _in_time(claims, self._clock())
         _for_us(claims, issuer)
         return Verified(_caller(claims, issuer), expires, keys, generation)
@@ -134,6 +134,14 @@ class Tokens:
         if found is None:
             raise _refused("its issuer is not known here")
         return found
+
+
+def _signed(token: str, key: Key, algorithm: str) -> bool:
+    try:
+        jws.deserialize_compact(token, key, [algorithm], _REGISTRIES[algorithm])
+    except (JoseError, ValueError, TypeError):
+        return False
+    return True
 
 
 def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -174,7 +182,7 @@ def _algorithm(header: Mapping[str, Any], issuer: Issuer) -> str:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:
         raise _refused("its algorithm is not one of its issuer's")
-    if any(name in header for name in ("jwk", "jku", "x5u", "crit", "b64", "zip")):
+    if any(name in header for name in ("jwk", "jku", "x5c", "x5u", "crit", "b64", "zip")):
         raise _refused("its header wants to say how it is checked")
     kind = header.get("typ", "jwt")
     if not isinstance(kind, str) or kind.lower() not in _KINDS:
@@ -199,7 +207,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LAST:
         raise _refused(f"`{name}` is no time")
     return float(value)
 
@@ -232,13 +240,15 @@ def _caller(claims: Mapping[str, Any], issuer: Issuer) -> Caller:
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:
-    """The value at a claim of that very name (such as `https://example.com/team`), or at a dotted path."""
-    if path in claims:
-        return claims[path]
+    """The value at a claim of that very name (such as `https://example.com/team`), or at a dotted path. Raises when both are there."""
     value: Any = claims
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return value
+    if path not in claims:
+        return value
+    if value is not None and "." in path:
+        raise _refused(f"`{path}` is there twice")
+    return claims[path]
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> str:
