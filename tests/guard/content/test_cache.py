@@ -53,7 +53,7 @@ def test_every_text_inside_of_json_is_seen(value: object) -> None:
     assert strings(mapped(value, lambda text: f"{text}!")) == [f"{text}!" for text in found]
 
 
-@pytest.mark.parametrize("value", [10**5000, ["x"] * 10_001, {"a": 1, "b": 2}])
+@pytest.mark.parametrize("value", [10**5000, ["x"] * 10_001, {"a": 1, "b": 2}], ids=["number", "many", "keys"])
 def test_what_can_not_be_read_is_said(value: object) -> None:
     """A number without end, too many texts, and keys that become the same."""
     with pytest.raises(LimitError):
