@@ -8,12 +8,12 @@ from collections.abc import Callable
 from bastide.verify.artifacts.archives.zip import Archive, Member, read_archive
 from bastide.verify.artifacts.archives.zip_check import check
 from bastide.verify.artifacts.archives.zip_ends import is_zip
-from bastide.verify.artifacts.formats import torch
+from bastide.verify.artifacts.formats import skops, torch
 from bastide.verify.artifacts.interface import Scan, Source
 
 Layout = Callable[[Archive, Scan], "tuple[str, set[Member]]"]
 """Reads what it knows of an archive; returns the format, '' if it is none of its kind, and the members that nobody else has to read."""
-LAYOUTS: tuple[Layout, ...] = (torch.read_layout,)
+LAYOUTS: tuple[Layout, ...] = (torch.read_layout, skops.read_layout)
 CODE = frozenset({"py", "pyc", "so", "dll", "dylib", "pyd", "jar", "class", "exe", "sh", "bat", "ps1"})
 
 
