@@ -14,8 +14,11 @@ from bastide.errors import LedgerError, Unavailable
 from bastide.guard.build import runtime_of
 from bastide.guard.gateway import serve
 from bastide.guard.gateway.runtime import Runtime
+from bastide.guard.gateway.trace import Trace
+from tests.guard.gateway.fake import FakeProvider
 from tests.guard.gateway.inside import Inside
-from tests.guard.gateway.running import engine, settings_text
+from tests.guard.gateway.running import KEY, FakeMetrics, engine, running, settings_text
+from tests.guard.gateway.talk import ask, dial, said, wait_for
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/support-agent/bastide.yaml"
 
@@ -111,3 +114,46 @@ def test_everything_is_closed_also_when_something_fails(caplog: pytest.LogCaptur
     asyncio.run(runtime.stop())
     assert closed == ["mcp", "upstreams", "authenticator", "webhook", "redis", "approvals", "log"]
     assert all(word in caplog.text for word in ("mcp", "upstreams", "authenticator", "redis", "full"))
+
+
+class Counting(FakeMetrics):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str]] = []
+
+    def request(self, trace: Trace) -> None:
+        """One more."""
+        self.seen.append((trace.protocol, trace.outcome, trace.error.code if trace.error else ""))
+
+
+def test_no_refusal_goes_without_a_trace() -> None:
+    """Who is known, or tries to be, is in the log and counted; what anybody can send any number of is counted."""
+    with running(FakeProvider([b""])) as guard:
+        metrics = Counting()
+        guard.inside(lambda: setattr(guard.runtime, "metrics", metrics))
+        for path, key in (
+            ("/metrics", "nobody"),
+            ("/metrics", KEY),
+            ("/v1/models", "x"),
+            ("/v1/models/gpt", "x"),
+            ("/mcp/x", KEY),
+        ):
+            ask(guard, path=path, method="GET", key=key)
+        found = [(e["protocol"], e["error"]["code"], e["caller"]["key"]) for e in guard.recorder.of("request")]
+        assert found == [
+            ("operate", "invalid_api_key", ""), ("operate", "role_missing", "a"), ("operate", "invalid_api_key", ""),
+            ("operate", "invalid_api_key", ""), ("mcp", "not_found", "a"),
+        ]  # fmt: skip
+        assert [("blocked", code) for _, code, _ in found] == [one[1:] for one in metrics.seen]
+        metrics.seen.clear()
+        ask(guard, path="/nowhere", method="GET")
+        guard.runtime.draining = True
+        ask(guard)
+        guard.runtime.draining = False
+        with dial(guard) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000)
+            said(connection)
+        codes = [("blocked", "not_found"), ("failed", "draining"), ("blocked", "too_large")]
+        assert wait_for(lambda: [("http", *one) for one in codes] == metrics.seen)
+        assert len(guard.recorder.of("request")) == 5

@@ -55,7 +55,7 @@ def name_in(headers: Mapping[str, str]) -> str:
 @lru_cache(4096)
 def who(caller: Caller) -> str:
     """Whose conversations may be the same: everything that is known of a caller, since the policy looks at it."""
-    return msgspec.json.encode(caller, order="deterministic").decode()
+    return blake2b(msgspec.json.encode(caller, order="deterministic"), digest_size=16).hexdigest()
 
 
 class _Held(Struct, eq=False):

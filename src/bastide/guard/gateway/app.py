@@ -74,7 +74,8 @@ class Gateway:
         if path.startswith("/v1/models/") and method == "GET":
             return operate.model
         known = sorted({p for _, p in self._routes})
-        raise NotFound(f"{method} {path[:100]} is nothing that this guard serves", details={"paths": known})
+        message = f"{method} {path[:100]} is nothing that this guard serves"
+        raise self.runtime.counted(NotFound(message, details={"paths": known}))
 
     async def _refuse(self, exchange: Exchange, error: GuardError) -> None:
         """Errors outside of a model's protocol; those inside are answered by its codec."""

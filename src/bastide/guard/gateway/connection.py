@@ -12,6 +12,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bastide.errors import GuardError, Malformed, TooLarge
+
 HEAD = 65_536
 """Bytes of a request's line and headers."""
 
@@ -21,6 +23,8 @@ class Connection(HttpToolsProtocol):
 
     patience: Callable[[], float] = staticmethod(lambda: 30.0)
     """Gives the seconds in which a head has to be complete."""
+    refused: Callable[[GuardError], object] = staticmethod(lambda _: None)
+    """Told of each refusal."""
     _in_head = False
     _size = 0
     _timer: asyncio.TimerHandle | None = None
@@ -53,26 +57,28 @@ class Connection(HttpToolsProtocol):
             self._wait()
             self._size += len(data)
             if self._size > HEAD:
-                self._hang_up(b"431 Request Header Fields Too Large")
+                self._hang_up(b"431 Request Header Fields Too Large", TooLarge("the head is too large"))
 
     def _wait(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.patience(), self._hang_up, b"408 Request Timeout")
+            late = Malformed("the head did not arrive in time", code="request_timeout")
+            self._timer = self.loop.call_later(self.patience(), self._hang_up, b"408 Request Timeout", late)
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _hang_up(self, status: bytes) -> None:
+    def _hang_up(self, status: bytes, error: GuardError) -> None:
         self._disarm()
         if self.transport.is_closing():
             return
         if self._size:
+            self.refused(error)
             self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
 
 
-def bounded(patience: Callable[[], float]) -> type[Connection]:
+def bounded(patience: Callable[[], float], refused: Callable[[GuardError], object]) -> type[Connection]:
     """The protocol for a server."""
-    return type("Bounded", (Connection,), {"patience": staticmethod(patience)})
+    return type("Bounded", (Connection,), {"patience": staticmethod(patience), "refused": staticmethod(refused)})

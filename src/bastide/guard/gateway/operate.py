@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from bastide.errors import BastideError, Denied, GuardError, Malformed, NotFound
@@ -12,6 +12,7 @@ from bastide.guard.conversations import name_in
 from bastide.guard.events import Role
 from bastide.guard.gateway.asgi import respond
 from bastide.guard.gateway.exchange import Exchange
+from bastide.guard.gateway.trace import Trace
 from bastide.guard.model import Action, Caller, Effect
 from bastide.guard.protocol import anthropic_messages, openai_chat
 from bastide.guard.protocol.wire import encode
@@ -42,14 +43,17 @@ async def metrics(exchange: Exchange) -> None:
 
 async def models(exchange: Exchange) -> None:
     """The models that the caller may use."""
-    caller = await exchange.caller()
-    await _answer(exchange, _dialect(exchange).models(_names(exchange, caller)))
+    with _logged(exchange) as trace:
+        trace.caller = await exchange.caller()
+    await _answer(exchange, _dialect(exchange).models(_names(exchange, trace.caller)))
 
 
 async def model(exchange: Exchange) -> None:
     """One of them."""
     name = exchange.scope["path"].removeprefix("/v1/models/")
-    listed = _dialect(exchange).models([n for n in _names(exchange, await exchange.caller()) if n == name])
+    with _logged(exchange) as trace:
+        trace.caller = await exchange.caller()
+    listed = _dialect(exchange).models([n for n in _names(exchange, trace.caller) if n == name])
     if not listed["data"]:
         raise NotFound(f"no model `{name[:100]}` is served here", code="model_not_found")
     await _answer(exchange, listed["data"][0])
@@ -70,11 +74,12 @@ async def reload(exchange: Exchange) -> None:
 async def mcp(exchange: Exchange) -> None:
     """An MCP server behind the guard."""
     name = exchange.scope["path"].split("/")[2]
-    server = next((s for s in exchange.runtime.engine.settings.mcp if s.component == name), None)
-    if server is None:
-        raise NotFound(f"no MCP server `{name[:60]}` is served here")
-    caller = await exchange.caller()
-    conversation = name_in(exchange.headers)
+    with _logged(exchange, "mcp") as trace:
+        trace.caller = caller = await exchange.caller()
+        server = next((s for s in exchange.runtime.engine.settings.mcp if s.component == name), None)
+        if server is None:
+            raise NotFound(f"no MCP server `{name[:60]}` is served here")
+        conversation = name_in(exchange.headers)
     # A GET is a stream that stays open for as long as the client likes; it does no work meanwhile.
     place = exchange.runtime.place() if exchange.scope["method"] == "POST" else contextlib.nullcontext()
     with place:
@@ -91,11 +96,25 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
 }
 
 
-async def _operator(exchange: Exchange) -> Caller:
-    caller = await exchange.caller()
-    if OPERATOR not in caller.roles:
-        raise Denied(f"this needs the role `{OPERATOR}`", code="role_missing")
-    return caller
+@contextlib.contextmanager
+def _logged(exchange: Exchange, protocol: str = "operate") -> Iterator[Trace]:
+    """Whoever is refused here is in the log, as those are whom a model is refused."""
+    runtime = exchange.runtime
+    trace = Trace(exchange.id, protocol, runtime.engine.version)
+    try:
+        yield trace
+    except GuardError as error:
+        trace.failed(error)
+        runtime.record(trace.entries())
+        runtime.metrics.request(trace)
+        raise
+
+
+async def _operator(exchange: Exchange) -> None:
+    with _logged(exchange) as trace:
+        trace.caller = await exchange.caller()
+        if OPERATOR not in trace.caller.roles:
+            raise Denied(f"this needs the role `{OPERATOR}`", code="role_missing")
 
 
 def _names(exchange: Exchange, caller: Caller) -> list[str]:

@@ -20,6 +20,7 @@ from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.conversations import Conversations
 from bastide.guard.engine import Engine
 from bastide.guard.gateway.tool_gate import EngineGate
+from bastide.guard.gateway.trace import Trace
 from bastide.guard.gateway.upstream import Upstreams
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
@@ -33,7 +34,6 @@ from bastide.guard.mcp.pins import load_all
 from bastide.guard.memories import MemoryLabels
 
 if TYPE_CHECKING:
-    from bastide.guard.gateway.trace import Trace
     from bastide.guard.record.metrics import Metrics
     from bastide.guard.record.recorder import LedgerRecorder
 
@@ -103,14 +103,22 @@ class Runtime:
         Raises `Unavailable` at once when all are taken: a queue would only make everybody wait longer than their clients do.
         """
         if self.draining:
-            raise Unavailable("the guard is shutting down", code="draining", retry_after=5)
+            raise self.counted(Unavailable("the guard is shutting down", code="draining", retry_after=5))
         if self.in_flight >= self.engine.settings.bounds.in_flight:
-            raise Unavailable("the guard has as many requests as it can take", code="overloaded", retry_after=1)
+            full = "the guard has as many requests as it can take"
+            raise self.counted(Unavailable(full, code="overloaded", retry_after=1))
         self.in_flight += 1
         try:
             yield
         finally:
             self.in_flight -= 1
+
+    def counted(self, error: GuardError) -> GuardError:
+        """Counts a refusal that isn't logged, since anybody can cause any number of them; the error itself."""
+        trace = Trace("", "http", self.engine.version)
+        trace.failed(error)
+        self.metrics.request(trace)
+        return error
 
     @staticmethod
     def new_id() -> str:

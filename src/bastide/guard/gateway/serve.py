@@ -46,7 +46,7 @@ def configuration(
         host=host,
         port=port,
         fd=socket,
-        http=bounded(lambda: runtime.engine.settings.bounds.read_timeout),
+        http=bounded(lambda: runtime.engine.settings.bounds.read_timeout, runtime.counted),
         access_log=False,
         log_config=None,
         server_header=False,
