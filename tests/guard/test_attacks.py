@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bastide.guard import Session
+from bastide.guard.conversations import Conversations
 from bastide.guard.events import Tool, ToolCall
 from bastide.guard.model import Effect, Ruling
 from tests.guard.test_library import IBAN, OTHER, read_mail, session
@@ -78,11 +79,12 @@ def test_no_odd_spelling_of_a_link_carries_data_out(text: str, size: int) -> Non
 
 def test_a_ruling_about_a_tool_doesnt_open_anothers_tool_of_the_same_name() -> None:
     """A server that calls its tool as another's is called doesn't get what the other was to get, unless the policy says so of itself."""
-    one = after_mail().conversation
+    one, known = after_mail().conversation, Conversations(lambda: 0.0)
     call = ToolCall("c", "refund", {"order_id": "1001", "amount": 20, "iban": IBAN})
     ruling = Ruling(Effect.ALLOW, "allowed")
-    assert one.decided(call, ruling).ruling == ruling
-    assert one.decided(call, ruling, "send-mail").ruling != ruling
+    known.proposed(one.caller, call, ruling, "refund")
+    assert known.redeem(one.caller, call, "", "send-mail") is None
+    assert known.redeem(one.caller, call, "", "refund") == ruling
 
 
 def test_a_constant_of_one_argument_is_no_address_that_a_stranger_may_choose() -> None:
