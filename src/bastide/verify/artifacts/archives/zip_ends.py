@@ -50,11 +50,20 @@ class _Claim:
     """The first byte of the end records."""
 
 
-def is_zip(data: Buffer) -> bool:
-    """Whether some loader would take it for a zip archive."""
+def is_zip(data: Buffer, *, anywhere: bool) -> bool:
+    """Whether loaders would take it for a zip archive: it begins like one, or ends with one.
+
+    anywhere: whether an archive in the middle counts too, as it does for Python when the file's name says that it is one.
+    """
     if bytes(data[:4]) in (LOCAL, END):
         return True
-    return any(_places(data, claim) for end in find_ends(data) for claim in _claims(data, end))
+    ends = [end for end in find_ends(data) if anywhere or _reaches(data, end)]
+    return any(_places(data, claim) for end in ends for claim in _claims(data, end))
+
+
+def _reaches(data: Buffer, end: int) -> bool:
+    """Whether the comment of an end record goes exactly to the end of the file."""
+    return end + END_SIZE + int.from_bytes(data[end + 20 : end + 22], "little") == len(data)
 
 
 def find_ends(data: Buffer) -> list[int]:
@@ -77,12 +86,12 @@ def find_directories(data: Buffer, scan: Scan) -> list[Directory]:
     found: dict[Directory, None] = {}
     reached = False
     for end in ends:
-        claims = list(_claims(data, end))
+        claims = dict.fromkeys(_claims(data, end))
         if len({(c.count, c.size, c.offset) for c in claims}) > 1:
             _disagree(scan, "ends-disagree", "its end records name different directories", end)
         for claim in claims:
             found |= dict.fromkeys(_examined(data, claim, scan))
-        reached |= end + END_SIZE + int.from_bytes(data[end + 20 : end + 22], "little") == len(data)
+        reached |= _reaches(data, end)
     if len({(d.at, d.shift) for d in found}) > 1 and len(ends) > 1:
         _disagree(scan, "several-ends", "has more than one end record", ends[0])
     if ends and not reached:

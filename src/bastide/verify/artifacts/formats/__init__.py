@@ -4,6 +4,8 @@
 from bastide.verify.artifacts.formats.compressed import CompressedReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.pickle import PickleReader
+from bastide.verify.artifacts.formats.sevenzip import SevenZipReader
+from bastide.verify.artifacts.formats.tar import TarReader
 from bastide.verify.artifacts.formats.zip import ZipReader
 from bastide.verify.artifacts.interface import Reader
 
@@ -12,5 +14,7 @@ READERS: tuple[Reader, ...] = (
     ZipReader(),
     NumpyReader(),
     CompressedReader(),
+    TarReader(),
+    SevenZipReader(),
 )
 """In the order in which they are asked; a file can be of several formats at once."""

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from bastide.verify.artifacts.archives.zip import Archive, Member, read_archive
 from bastide.verify.artifacts.archives.zip_check import check
 from bastide.verify.artifacts.archives.zip_ends import is_zip
-from bastide.verify.artifacts.formats import skops, torch
+from bastide.verify.artifacts.formats import keras, skops, torch
 from bastide.verify.artifacts.interface import Scan, Source
 
 Layout = Callable[[Archive, Scan], "tuple[str, set[Member]]"]
 """Reads what it knows of an archive; returns the format, '' if it is none of its kind, and the members that nobody else has to read."""
-LAYOUTS: tuple[Layout, ...] = (torch.read_layout, skops.read_layout)
-CODE = frozenset({"py", "pyc", "so", "dll", "dylib", "pyd", "jar", "class", "exe", "sh", "bat", "ps1"})
+NAMES = frozenset({"zip", "npz", "pt", "pth", "bin", "ckpt", "keras", "skops", "mar", "ptl", "pt2", "whl", "jar"})
+"""Endings under which people load zip archives."""
+LAYOUTS: tuple[Layout, ...] = (torch.read_layout, keras.read_layout, skops.read_layout)
 
 
 class ZipReader:
@@ -24,7 +25,7 @@ class ZipReader:
 
     def claims(self, source: Source) -> bool:
         """By its first bytes or by its end record: an archive may stand behind something else."""
-        return is_zip(source.data)
+        return is_zip(source.data, anywhere=source.extension in NAMES)
 
     def read(self, source: Source, scan: Scan) -> str:
         """Its structure, then each member."""
