@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 
 ENGINE = "1"
 """Version of what scans say: results that are kept are valid for one engine."""
+LARGE = 16 << 20
+"""Bytes from which on a file is hashed while it is read: a second core does it."""
 
 
 def scan_file(path: Path, name: str = "", limits: Limits = Limits()) -> FileReport:
@@ -41,9 +44,15 @@ def scan_file(path: Path, name: str = "", limits: Limits = Limits()) -> FileRepo
 def scan_bytes(data: Buffer, name: str = "", limits: Limits = Limits()) -> FileReport:
     """What is known of some bytes."""
     scan = Scan(limits, read_all)
-    format = read_all(Source(name, data), scan)
-    findings = tuple(sorted(scan.findings, key=_order))
-    return FileReport(name, format, hashlib.sha256(data).hexdigest(), findings)
+    if len(data) < LARGE:
+        format = read_all(Source(name, data), scan)
+        digest = hashlib.sha256(data)
+    else:
+        with ThreadPoolExecutor(1) as beside:
+            hashing = beside.submit(hashlib.sha256, data)
+            format = read_all(Source(name, data), scan)
+            digest = hashing.result()
+    return FileReport(name, format, digest.hexdigest(), tuple(sorted(scan.findings, key=_order)))
 
 
 def read_all(source: Source, scan: Scan) -> str:

@@ -125,11 +125,23 @@ def bzip2() -> bz2.BZ2Decompressor:
 
 
 def unpack(stream: Stream, scan: Scan, packed: int, what: str, *, marked: bool = True) -> Buffer | None:
-    """All of a stream; None when a bound was reached or it is broken, which has been reported then.
+    """All of a stream, or as much as there is before a bound or a break, which has been reported then; None when there is no room for it.
 
     packed: its bytes when packed; what: how findings call it; marked: whether the stream itself says where it ends.
     """
     spool = _Spool()
+    try:
+        broken = _fill(spool, stream, scan, packed, what)
+        if broken or (broken is not None and marked and not stream.whole):
+            scan.malformed("archive/corrupt", f"{what} can't be unpacked to its end: {broken or 'it is cut off'}", 0)
+        return spool.data()
+    except (OSError, MemoryError):
+        scan.unread(f"there is no room to unpack {what}")
+        return None
+
+
+def _fill(spool: _Spool, stream: Stream, scan: Scan, packed: int, what: str) -> str | None:
+    """What is wrong with the stream, '' if nothing; None when a bound was reached."""
     try:
         for piece in stream:
             spool.add(piece)
@@ -144,11 +156,8 @@ def unpack(stream: Stream, scan: Scan, packed: int, what: str, *, marked: bool =
                 )  # fmt: skip
                 return None
     except Corrupt as problem:
-        scan.malformed("archive/corrupt", f"{what} can't be unpacked to its end: {problem}", 0)
-        return spool.data() if spool.size else None
-    if marked and not stream.whole:
-        scan.malformed("archive/cut-off", f"{what} is cut off", 0)
-    return spool.data()
+        return str(problem) or "it is broken"
+    return ""
 
 
 class _Spool:

@@ -13,42 +13,67 @@ import re
 from bastide.verify.artifacts.archives.zip import Archive, Member
 from bastide.verify.artifacts.formats.torchscript import read_code
 from bastide.verify.artifacts.interface import Buffer, Scan
+from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.reading import read_pickle
 
+MAX_FACT = 4096
+EXPORTED = "/archive_format"
 PICKLES = ("/data.pkl", "/constants.pkl", "/bytecode.pkl")
-_STORAGE = re.compile(r"[^/]*/(?:(?:data|constants|tensors)/[0-9]+|\.data/[0-9]+\.storage)\Z", re.IGNORECASE)
+_STORAGE = re.compile(
+    r"[^/]*/(?:(?:data|constants|tensors)/[0-9]+|\.data/[0-9]+\.storage|data/weights/weight_[0-9]+|data/constants/tensor_[0-9]+)\Z",
+    re.IGNORECASE,
+)
 _FACTS = re.compile(
     r"[^/]*/(?:version|byteorder|\.format_version|\.storage_alignment|\.data/(?:version|serialization_id|extern_modules))\Z"
 )
+_PACKAGE = re.compile(r"[^/]*/\.data/(?:extern_modules|python_version)\Z")
 _FACT = re.compile(rb"[\x20-\x7e\r\n]*\Z")
 NUMPY = b"\x93NUMPY"
 
 
 def read_layout(archive: Archive, scan: Scan) -> tuple[str, set[Member]]:
     """Reads the pickles and the code; storages are raw bytes. The format is '' when it is no PyTorch file."""
-    pickles = [m for m in archive.members if ("/" + m.name).casefold().endswith(PICKLES)]
-    if not pickles:
+    kind = _kind(archive)
+    if not kind:
         return "", set()
-    script = any(m.name.casefold().endswith("/constants.pkl") for m in archive.members)
-    done = set(pickles)
-    for member in archive.members:
-        if member in done or (script and member.name.endswith(".debug_pkl")):
-            done.add(member)
-            _pickle(archive, member, scan, script=script)
-        elif _STORAGE.match(member.name):
-            if _is_storage(archive, member, scan):
-                done.add(member)
-        elif _FACTS.match(member.name) and member.size <= 4096:
-            content = archive.content(member, scan)
-            if content is not None and _FACT.match(bytes(content)):
-                done.add(member)
-    if script:
+    done = {member for member in archive.members if _read(archive, member, scan, kind)}
+    if kind == "torch-package":
+        scan.add(
+            "torch/package", Tier.POLICY, Severity.MEDIUM,
+            "a `torch.package`: its importer runs the Python modules in it when an object is loaded; read them first", 0,
+        )  # fmt: skip
+    if kind == "torchscript":
         done |= read_code(archive, scan)
-    if not any("/" in m.name for m in archive.members[:1]):
+    if "/" not in archive.members[0].name:
         scan.malformed(
             "torch/no-folder", "its first member lies in no folder; PyTorch refuses it", archive.members[0].entry
         )
-    return "torchscript" if script else "torch", done
+    return kind, done
+
+
+def _kind(archive: Archive) -> str:
+    names = ["/" + m.name.casefold() for m in archive.members]
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "torchscript"
+    if any(_PACKAGE.match(m.name) for m in archive.members):
+        return "torch-package"
+    if any(name.endswith(PICKLES) for name in names):
+        return "torch"
+    return "torch-export" if any(name.endswith(EXPORTED) for name in names) else ""
+
+
+def _read(archive: Archive, member: Member, scan: Scan, kind: str) -> bool:
+    """Whether it was read, or is raw bytes to every loader."""
+    name = "/" + member.name.casefold()
+    if name.endswith(PICKLES) or (kind == "torchscript" and name.endswith((".pkl", ".debug_pkl"))):
+        _pickle(archive, member, scan, script=kind == "torchscript")
+        return True
+    if _STORAGE.match(member.name):
+        return _is_storage(archive, member, scan)
+    if _FACTS.match(member.name) and member.size <= MAX_FACT:
+        content = archive.content(member, scan)
+        return content is not None and _FACT.match(bytes(content)) is not None
+    return False
 
 
 def _pickle(archive: Archive, member: Member, scan: Scan, *, script: bool) -> None:

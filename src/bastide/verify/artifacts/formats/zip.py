@@ -10,11 +10,20 @@ from bastide.verify.artifacts.archives.zip_check import check
 from bastide.verify.artifacts.archives.zip_ends import is_zip
 from bastide.verify.artifacts.formats import keras, skops, torch
 from bastide.verify.artifacts.interface import Scan, Source
+from bastide.verify.artifacts.model import Severity, Tier
 
 Layout = Callable[[Archive, Scan], "tuple[str, set[Member]]"]
 """Reads what it knows of an archive; returns the format, '' if it is none of its kind, and the members that nobody else has to read."""
 NAMES = frozenset({"zip", "npz", "pt", "pth", "bin", "ckpt", "keras", "skops", "mar", "ptl", "pt2", "whl", "jar"})
 """Endings under which people load zip archives."""
+RUN = {
+    "MAR-INF/MANIFEST.json": (
+        "mar",
+        "a TorchServe archive: the server runs the handler in it as Python code; read that before serving it",
+    ),
+    "__main__.py": ("zipapp", "a program: Python runs it when it is given the archive"),
+}
+"""Members by which an archive is known to be run."""
 LAYOUTS: tuple[Layout, ...] = (torch.read_layout, keras.read_layout, skops.read_layout)
 
 
@@ -41,7 +50,7 @@ class ZipReader:
         for member in archive.members:
             if member not in done and not member.is_folder:
                 _read_member(archive, member, scan)
-        return "+".join(formats) or _kind(archive)
+        return "+".join(formats) or _kind(archive, scan)
 
 
 def _read_member(archive: Archive, member: Member, scan: Scan) -> None:
@@ -53,8 +62,11 @@ def _read_member(archive: Archive, member: Member, scan: Scan) -> None:
         below.inner(Source(member.name, content), below)
 
 
-def _kind(archive: Archive) -> str:
-    names = {m.name for m in archive.members}
-    if names and all(name.endswith(".npy") for name in names):
-        return "npz"
-    return "mar" if "MAR-INF/MANIFEST.json" in names else "zip"
+def _kind(archive: Archive, scan: Scan) -> str:
+    """The format by the names of the members; some have code that somebody runs."""
+    names = {m.name: m for m in archive.members}
+    for name, (format, what) in RUN.items():
+        if name in names:
+            scan.add(f"{format}/holds-code", Tier.POLICY, Severity.MEDIUM, what, names[name].entry, name)
+            return format
+    return "npz" if names and all(name.endswith(".npy") for name in names) else "zip"
