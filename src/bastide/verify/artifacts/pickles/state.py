@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from bastide.verify.artifacts.pickles import opcodes
+from bastide.verify.artifacts.pickles.leap import ELASTIC
 from bastide.verify.artifacts.pickles.literals import Buffer, find_line_feed, text_of
 from bastide.verify.artifacts.pickles.values import (
     Imported,
@@ -30,6 +31,10 @@ class End(Enum):
     """The data end in the middle."""
     BOUND = "bound"
     """A bound was reached: nothing is known of the rest."""
+
+
+class Unseen(Exception):
+    """Somebody asks for a value of a stretch that was leapt over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +129,16 @@ class State:
         """The topmost value."""
         if len(self.stack) <= self.fence:
             raise self.underflow()
+        if self.stack[-1] is ELASTIC:
+            raise Unseen
         return self.stack.pop()
 
     def top(self) -> Value:
         """The topmost value, left there."""
         if len(self.stack) <= self.fence:
             raise self.underflow()
+        if self.stack[-1] is ELASTIC:
+            raise Unseen
         return self.stack[-1]
 
     def unmark(self) -> int:
@@ -143,12 +152,16 @@ class State:
     def popped(self) -> tuple[Value, ...]:
         """Everything above the last mark."""
         mark = self.unmark()
+        if ELASTIC in self.stack[mark : mark + 1]:
+            raise Unseen
         items = tuple(self.stack[mark:])
         del self.stack[mark:]
         return items
 
-    def underflow(self) -> Stopped:
-        """Too little on the stack."""
+    def underflow(self) -> Stopped | Unseen:
+        """Too little on the stack, or so it looks."""
+        if ELASTIC in self.stack[self.fence : self.fence + 1]:
+            return Unseen()
         name = opcodes.NAMES.get(self.data[self.at], "opcode")
         return Stopped(End.ERROR, f"{name} takes more than there is on the stack")
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bastide.verify.artifacts.pickles import opcodes
+from bastide.verify.artifacts.pickles.leap import ELASTIC
 from bastide.verify.artifacts.pickles.literals import Buffer
-from bastide.verify.artifacts.pickles.state import MAX_KEPT, NO_FRAME, End, State, Stopped
+from bastide.verify.artifacts.pickles.state import MAX_KEPT, NO_FRAME, End, State, Stopped, Unseen
 from bastide.verify.artifacts.pickles.values import BUFFER, DICT, FROZENSET, LIST, SET, Imported, Items, Plain, Value
 
 # Literals
@@ -116,6 +117,8 @@ def _tuple(vm: State) -> None:
 def _counted_tuple(count: int) -> Callable[[State], None]:
     def step(vm: State) -> None:
         stack = vm.stack
+        if stack[vm.fence :][:1] == [ELASTIC] and len(stack) - count <= vm.fence:
+            raise Unseen
         if len(stack) - count < vm.fence:
             raise vm.underflow()
         stack[-count:] = [tuple(stack[-count:])]
@@ -126,7 +129,7 @@ def _counted_tuple(count: int) -> Callable[[State], None]:
 def _collect(kind: Plain, even: bool) -> Callable[[State], None]:
     def step(vm: State) -> None:
         mark = vm.unmark()
-        if even and (len(vm.stack) - mark) % 2:
+        if even and (len(vm.stack) - mark) % 2 and vm.stack[mark] is not ELASTIC:
             raise Stopped(End.ERROR, "a DICT with a key and no value")
         del vm.stack[mark:]
         vm.stack.append(kind)
@@ -153,7 +156,9 @@ def _into(vm: State, mark: int, how: str, *, even: bool) -> None:
     stack = vm.stack
     if mark <= vm.fence:
         raise vm.underflow()
-    if even and (len(stack) - mark) % 2:
+    if stack[mark - 1] is ELASTIC:
+        raise Unseen
+    if even and stack[mark : mark + 1] != [ELASTIC] and (len(stack) - mark) % 2:
         raise Stopped(End.ERROR, "a key without a value")
     target = stack[mark - 1]
     if type(target) is Items:
@@ -174,6 +179,8 @@ def _keep(vm: State, target: Items, entries: list[Value]) -> None:
 
 
 def _pop(vm: State) -> None:
+    if len(vm.stack) > vm.fence and vm.stack[-1] is ELASTIC:
+        raise Unseen
     if vm.marks and vm.marks[-1] == len(vm.stack):
         vm.unmark()
     else:
@@ -357,7 +364,8 @@ def _frame(vm: State) -> None:
 
 
 def _stop(vm: State) -> None:
-    raise Stopped(End.STOP, value=vm.pop())
+    whole = len(vm.stack) > vm.fence and vm.stack[-1] is ELASTIC
+    raise Stopped(End.STOP, value=ELASTIC if whole else vm.pop())
 
 
 def _unknown(vm: State) -> None:
