@@ -53,6 +53,10 @@ class Judge:
         self._own = own
         self.files: list[int] = []
         """Literals that are files themselves, which a call in the pickle loads."""
+        self.states: dict[int, Value] = {}
+        """What `numpy.dtype` was given as its state, by the offset of the call that made it."""
+        self.skipped: list[tuple[int, int]] = []
+        """Begin and end of the numbers that a loader takes for itself and that other loaders read as opcodes."""
         self._seen: set[tuple[str, str]] = set()
         self.findings: list[Finding] = []
         self.machine: Machine | None = None
@@ -127,6 +131,8 @@ class Judge:
                 )  # fmt: skip
             case Made(by=Imported() as made) if how == "BUILD" and made.path in self._hooks and self.machine:
                 return self._hooks[made.path](self.machine, state, after)
+            case Made(by=Imported(module="numpy", name="dtype"), offset=place) if how == "BUILD" and self._hooks:
+                self.states[place] = state
             case int() | tuple() | Plain() | Items() if how == "BUILD":
                 self._broken("gives a state to something that takes none", after)
             case _:

@@ -6,11 +6,13 @@ from __future__ import annotations
 from bastide.verify.artifacts.interface import Buffer, Scan
 from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.joblib import HOOKS
-from bastide.verify.artifacts.pickles.judge import Judge
+from bastide.verify.artifacts.pickles.judge import Hook, Judge
 from bastide.verify.artifacts.pickles.knowledge import load_knowledge
 from bastide.verify.artifacts.pickles.literals import content_of
 from bastide.verify.artifacts.pickles.machine import Machine
 from bastide.verify.artifacts.pickles.state import End, Outcome
+
+_HARM = frozenset({Severity.HIGH, Severity.CRITICAL})
 
 
 def read_pickle(
@@ -29,7 +31,20 @@ def try_pickle(
     data: Buffer, start: int = 0, *, persistent: bool = False, script: bool = False
 ) -> tuple[Outcome, Judge]:
     """Reads one pickle and reports nothing yet."""
-    judge = Judge(load_knowledge(), persistent=persistent, hooks=HOOKS, own=("__torch__.",) if script else ())
+    outcome, judge = _run(data, start, HOOKS, persistent=persistent, script=script)
+    if judge.skipped:
+        # `pickle.load` reads as opcodes what joblib takes for the numbers of an array.
+        _, plain = _run(data, start, {}, persistent=persistent, script=script)
+        judge.findings += [f for f in plain.findings if f.severity in _HARM and _within(f.offset or 0, judge.skipped)]
+    return outcome, judge
+
+
+def _within(offset: int, places: list[tuple[int, int]]) -> bool:
+    return any(start <= offset < end for start, end in places)
+
+
+def _run(data: Buffer, start: int, hooks: dict[str, Hook], *, persistent: bool, script: bool) -> tuple[Outcome, Judge]:
+    judge = Judge(load_knowledge(), persistent=persistent, hooks=hooks, own=("__torch__.",) if script else ())
     judge.machine = Machine(data, judge, start)
     return judge.machine.run(), judge
 

@@ -171,7 +171,7 @@ def _into(vm: State, mark: int, how: str, *, even: bool) -> None:
 def _keep(vm: State, target: Items, entries: list[Value]) -> None:
     for key, value in zip(entries[::2], entries[1::2], strict=False):
         name = vm.text(key)
-        if name is not None and len(target.of) < MAX_KEPT:
+        if name is not None and (len(target.of) < MAX_KEPT or name[0] in target.of):
             target.of[name[0]] = value
 
 
