@@ -123,7 +123,8 @@ def _zip(data: bytes, name: str = "archive/data.pkl", method: int = zipfile.ZIP_
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:
         archive.writestr(name, data)
-        archive.writestr(name.replace("data.pkl", "version"), "3\n")
+        if name.endswith("data.pkl"):
+            archive.writestr("archive/version", "3\n")
     return out.getvalue()
 
 

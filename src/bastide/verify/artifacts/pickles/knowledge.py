@@ -71,6 +71,7 @@ class Knowledge:
         for library in libraries:
             self._add(library)
         self.entry = lru_cache(16384)(self._entry)
+        self.canonical = lru_cache(16384)(self._canonical)
 
     def _add(self, library: Library) -> None:
         for pattern, effect in library.refuse.items():
@@ -94,7 +95,7 @@ class Knowledge:
         else:
             self._exact[pattern] = entry
 
-    def canonical(self, path: str) -> str:
+    def _canonical(self, path: str) -> str:
         """The present name of something: modules are renamed, and some have more than one name."""
         head, dot, rest = path.partition(".")
         path = self._renamed.get(head, head) + dot + rest
