@@ -31,7 +31,6 @@ METHODS = {
 }
 ENCRYPTED, DESCRIPTOR, PATCHED, STRONG, UTF8, MASKED = 0x1, 0x8, 0x20, 0x40, 0x800, 0x2000
 ODD_FLAGS = {ENCRYPTED: "encrypted", PATCHED: "patched", STRONG: "strongly encrypted", MASKED: "masked"}
-MAX_DESCRIPTOR = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,8 @@ class Archive:
     data: memoryview
     members: list[Member] = field(default_factory=list)
     """In the order of their directory; two may have the same name."""
+    end: int = 0
+    """Where the first directory begins."""
 
     def content(self, member: Member, scan: Scan, *, checked: bool = True) -> Buffer | None:
         """Its bytes, a view when it is stored; None when they can't be had, which has been reported then.
@@ -139,7 +140,9 @@ def read_archive(data: Buffer, scan: Scan) -> Archive:
     """Lists the members and reports what is wrong with the structure."""
     archive = Archive(memoryview(data))
     seen: set[Member] = set()
-    for directory in find_directories(data, scan):
+    directories = find_directories(data, scan)
+    archive.end = min((d.at for d in directories), default=0)
+    for directory in directories:
         for member in _entries(archive.data, directory, scan):
             if member not in seen:
                 seen.add(member)

@@ -7,10 +7,13 @@ import stat
 from collections import defaultdict
 
 from bastide.verify.artifacts.archives.names import escapes, leads_out
-from bastide.verify.artifacts.archives.zip import MAX_DESCRIPTOR, STORED, Archive, Member
+from bastide.verify.artifacts.archives.zip import STORED, Archive, Member
 from bastide.verify.artifacts.archives.zip_ends import LOCAL
 from bastide.verify.artifacts.interface import Scan
 from bastide.verify.artifacts.model import Severity, Tier
+
+MAX_GAP = 1 << 20
+"""Bytes between two members in which a hidden one is looked for."""
 
 
 def check(archive: Archive, scan: Scan) -> None:
@@ -52,13 +55,18 @@ def _places(archive: Archive, scan: Scan) -> None:
                 "two members share the same bytes, as in archives that unpack to endless data", member.header,
                 f"{previous[:120]} / {member.name[:120]}",
             )  # fmt: skip
-        gap = bytes(archive.data[end : min(end + MAX_DESCRIPTOR + 4, member.header)]) if end else b""
-        if LOCAL in gap:
-            scan.add(
-                "zip/hidden-member", Tier.MALFORMED, Severity.HIGH,
-                "a member stands there that isn't in the directory: only loaders that read the archive as a stream see it", end,
-            )  # fmt: skip
+        _gap(archive, end, member.header, scan)
         end, previous = max(end, member.start + member.packed), member.name
+    _gap(archive, end, archive.end, scan)
+
+
+def _gap(archive: Archive, start: int, end: int, scan: Scan) -> None:
+    place = bytes(archive.data[start : min(end, start + MAX_GAP)]).find(LOCAL) if start < end else -1
+    if place >= 0:
+        scan.add(
+            "zip/hidden-member", Tier.MALFORMED, Severity.HIGH,
+            "a member stands there that isn't in the directory: only loaders that read the archive as a stream see it", start + place,
+        )  # fmt: skip
 
 
 def _name(archive: Archive, member: Member, scan: Scan) -> None:
