@@ -169,6 +169,9 @@ def _split(url: str) -> tuple[str, str, str] | None:
         host = (parts.hostname or "").rstrip(".")
     except ValueError:
         return None
+    if not host and "://" in parts.path:
+        # An address with something in front of it: programs differ in where they see its beginning.
+        return None
     return parts.scheme, host, f"{parts.path}?{parts.query}#{parts.fragment}"
 
 
