@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bastide.errors import Diagnostic, Location, UsageError
-from bastide.verify.artifacts.formats import READERS
+from bastide.verify.artifacts.formats import readers_of
 from bastide.verify.artifacts.interface import Buffer, Limits, Scan, Source
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 
@@ -59,8 +59,7 @@ def read_all(source: Source, scan: Scan) -> str:
     """Has every reader read it that claims it; returns the format, or formats joined by `+`."""
     if source.size == 0:
         return "empty"
-    claimed = [reader for reader in READERS if reader.claims(source)]
-    formats = [reader.read(source, scan) or reader.format for reader in claimed]
+    formats = [reader.read(source, scan) or reader.format for reader in readers_of(source)]
     if formats:
         return "+".join(dict.fromkeys(formats))
     return _unclaimed(source, scan)

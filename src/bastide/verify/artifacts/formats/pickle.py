@@ -9,7 +9,7 @@ from bastide.verify.artifacts.pickles.judge import Judge
 from bastide.verify.artifacts.pickles.knowledge import load_knowledge
 from bastide.verify.artifacts.pickles.machine import Machine
 from bastide.verify.artifacts.pickles.reading import report, try_pickle
-from bastide.verify.artifacts.pickles.state import End
+from bastide.verify.artifacts.pickles.state import End, Outcome
 
 EXTENSIONS = frozenset(
     [
@@ -77,12 +77,21 @@ class PickleReader:
         return None
 
 
+def is_none(source: Source) -> bool:
+    """Whether every reader of pickles stops with an error before anything is called."""
+    outcome, calls = _tried(source)
+    return not calls and outcome.end in (End.ERROR, End.TRUNCATED)
+
+
 def _would_call(source: Source) -> bool:
     """Whether it is a pickle under another name: a text that a reader of pickles would call something for.
 
     Texts begin with letters that are opcodes as well, but none comes to a call by chance.
     """
+    return _tried(source)[1] > 0
+
+
+def _tried(source: Source) -> tuple[Outcome, int]:
     judge = Judge(load_knowledge())
     judge.machine = Machine(source.data, judge, max_steps=TRIAL)
-    judge.machine.run()
-    return judge.calls > 0
+    return judge.machine.run(), judge.calls
