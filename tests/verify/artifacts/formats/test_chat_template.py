@@ -200,7 +200,10 @@ def test_hostile_templates_take_no_time(text: str) -> None:
     assert time.perf_counter() - started < 10
 
 
-PARTS = ["{{", "}}", "{%", "%}", "if", "for", "in", "a", "'x'", ".", "[", "]", "(", ")", "|", "~", "+", "set", "=", "endif", "endfor", "9", "::", "is", "not", "else", "macro", "endmacro"]
+PARTS = [
+    *["{{", "}}", "{%", "%}", "if", "for", "in", "a", "'x'", ".", "[", "]", "(", ")", "|", "~", "+"],
+    *["set", "=", "endif", "endfor", "9", "::", "is", "not", "else", "macro", "endmacro"],
+]
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=40))
