@@ -70,7 +70,8 @@ def read_entries(data: Buffer, scan: Scan) -> Iterator[Entry]:
             yield entry
             size = size if entry.kind not in (LINK, SYMLINK, FOLDER) else 0
         at = start + -(-size // BLOCK) * BLOCK
-    scan.add("tar/no-end", Tier.MALFORMED, Severity.LOW, "ends without the two empty blocks of an archive", at)
+    severity = Severity.MEDIUM if bytes(data[at:]).strip(b"\0") else Severity.LOW
+    scan.add("tar/no-end", Tier.MALFORMED, severity, "ends without the two empty blocks of an archive", at)
 
 
 def _end(data: Buffer, at: int, scan: Scan) -> None:
