@@ -298,3 +298,36 @@ def test_the_label_of_what_is_sent_is_that_of_its_values() -> None:
         judge(session, "send_mail", to="bob@corp.org", body="Something that the model composed").label.confidentiality
         == 1
     )
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "arguments"),
+    [
+        ("Pay invoice 1001", "pay", {"invoice": "1001", "amount": 1001}),
+        ("Pay invoice 1001 to bob@corp.org", "pay", {"to": "bob@corp.org", "amount": 1001}),
+        ("Pay invoice no. 1001", "pay", {"invoice": "1001", "amount": 1001}),
+        ("Refund 20 EUR for order 7", "pay", {"order": "7", "amount": 7}),
+        ("Refund 20 EUR for order 7", "pay", {"order": "7", "amount": -20}),
+        ("Correct order 7 by -20", "pay", {"order": "7", "amount": 20}),
+        ("Delete file 1001", "delete_file", {"path": "1001*"}),
+        ("Delete file 1001", "delete_file", {"path": "1001.*"}),
+        ("Delete file 1001", "delete_file", {"file_id": "1001%"}),
+        ("Delete file 1001", "delete_file", {"path": "*"}),
+    ],
+)
+def test_a_number_or_name_vouches_for_nothing_else(user: str, name: str, arguments: dict[str, Any]) -> None:
+    """The number of a thing is no amount, an amount has its sign, and a wildcard means more than the name in it."""
+    assert not judge(after(user, STRANGER), name, **arguments).traced
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "arguments"),
+    [
+        ("Pay 1001 EUR to invoice 77", "pay", {"invoice": "77", "amount": 1001}),
+        ("Pay invoice 1001 with 1001 EUR", "pay", {"invoice": "1001", "amount": 1001}),
+        ("Pay bob@corp.org -20 EUR", "pay", {"to": "bob@corp.org", "amount": -20}),
+        ("Delete the logs 1001*", "delete_file", {"path": "1001*"}),
+    ],
+)
+def test_but_for_itself_it_does(user: str, name: str, arguments: dict[str, Any]) -> None:
+    assert judge(after(user, STRANGER), name, **arguments).traced

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 
-from bastide.guard.flow.words import Day, bare_url, compact, days, fold, numbers, times, tokens, words
+from bastide.guard.flow.words import Day, amounts, bare_url, compact, days, fold, numbers, times, tokens, words
 from bastide.guard.model import Label
 
 SHORT, FEW_WORDS = 80, 8
@@ -107,6 +107,11 @@ class Said:
     def numbers(self) -> frozenset[tuple[Decimal, bool]]:
         """Numbers in the prose, and whether each is a percentage."""
         return frozenset(numbers(self.prose))
+
+    @cached_property
+    def amounts(self) -> frozenset[Decimal]:
+        """Those of them that aren't the number of a thing."""
+        return amounts(fold(self.prose))
 
     @cached_property
     def days(self) -> frozenset[Day]:

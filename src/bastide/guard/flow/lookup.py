@@ -11,7 +11,7 @@ from itertools import islice
 
 from bastide.guard.flow.evidence import Atom, Said, names
 from bastide.guard.flow.leaves import Kind, Leaf, is_money, leaves, name_parts
-from bastide.guard.flow.words import Day, bare_url, compact, days, fold, number, same_day, times, tokens, words
+from bastide.guard.flow.words import Day, bare_url, compact, days, fold, number, same_day, times, tokens, widens, words
 
 _TINY = 3
 _NUMBERED = "id ids no nr num number numero # nummer"
@@ -224,8 +224,13 @@ class Lookup:
 def _said_by(said: Iterable[Said], leaf: Leaf) -> bool:
     """Whether one of some texts says a value, in any usual way of writing it, as a whole."""
     value = leaf.value
+    if leaf.kind in (Kind.ADDRESS, Kind.WHICH) and widens(value):
+        pattern = re.compile(rf"(?<!\S){re.escape(fold(value))}(?![^\s.,;:!?])")
+        return any(pattern.search(fold(s.text)) is not None for s in said)
     if leaf.kind in (Kind.AMOUNT, Kind.NUMBER) and (wanted := number(value)) is not None:
-        return any(n == abs(wanted) for s in said for n, _ in s.numbers)
+        if leaf.kind == Kind.AMOUNT:
+            return any(wanted in s.amounts for s in said)
+        return any(n == wanted for s in said for n, _ in s.numbers)
     if is_money(value) and leaf.kind in (Kind.ADDRESS, Kind.WHICH):
         pattern = _spaced(value)
         return any(pattern.search(fold(s.text)) is not None for s in said)

@@ -28,7 +28,7 @@ from bastide.guard.flow.evidence import Said
 from bastide.guard.flow.intent import Asked, asked, groups_of_tool
 from bastide.guard.flow.leaves import STRICT, Kind, Leaf, destinations, is_email, is_money, leaves
 from bastide.guard.flow.lookup import Lookup, spoken_times
-from bastide.guard.flow.words import bare_url, days, number, same_day, tokens
+from bastide.guard.flow.words import bare_url, days, number, same_day, tokens, widens
 from bastide.guard.model import Influence, Label, Meaning, SideEffect, Untraced
 
 SHOWN, SHOWN_LEAVES = 80, 50
@@ -170,6 +170,8 @@ class _Trace:
         if leaf.kind in (Kind.NUMBER, Kind.FLAG):
             tiny = leaf.kind == Kind.FLAG and (len(leaf.value) < 2 or leaf.value in ("true", "false"))
             return Origin.ACCEPTED if tiny or not self.lookup.in_prose(leaf) else Origin.UNTRACED
+        if widens(leaf.value) and leaf.kind in STRICT:
+            return Origin.CONSTANT if leaf.value in self.constants else Origin.UNTRACED
         spelled = bool(self.lookup.in_prose(leaf))
         # A constant of one argument is no reason to send something to it because of what a stranger wrote.
         if leaf.value in self.constants and not (spelled and leaf.kind == Kind.ADDRESS):

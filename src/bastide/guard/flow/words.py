@@ -51,7 +51,8 @@ def bare_url(text: str) -> str:
 
 
 # Not the parts of a date, a time or a code.
-_NUMBER = re.compile(r"(?<![\w./:])(?<!\w-)\d[\d,.']*(?!\d)(?![-/:]\d)(?:\s?%)?")
+_NUMBER = re.compile(r"(?:(?<![^\s(=])-)?(?<![\w./:])(?<!\w-)\d[\d,.']*(?!\d)(?![-/:]\d)(?:\s?%)?")
+_WIDE = re.compile(r"\*|%|\.\+|\.\{")
 
 
 def number(text: str) -> Decimal | None:
@@ -71,6 +72,28 @@ def number(text: str) -> Decimal | None:
         return (sign * Decimal(digits)).normalize() if digits.isascii() else None
     except InvalidOperation:
         return None
+
+
+def widens(text: str) -> bool:
+    """Whether a value has a wildcard in it, of files, of SQL or of regular expressions: it means more than the words in it."""
+    return _WIDE.search(text) is not None and number(text) is None
+
+
+_NAMED = re.compile(
+    r"(?:\b(?:account|acct|case|customer|event|flight|ids?|invoice|issue|item|message|nr|no|number|page|reference|ref|room|row|ticket|task|user)\b\.?"
+    r"|#|\b(?:the|this|that|my|for|of|on) order\b)[ :#]*(?:no\.?|nr\.?|id|number)?[ :#]*\Z"
+)
+"""What stands before the number of a thing. `order` is one only where it can't be meant as an order for so many."""
+
+
+def amounts(text: str) -> frozenset[Decimal]:
+    """Numbers in a folded text that aren't said as the number of a thing: not the one of `invoice 1001`."""
+    return frozenset(
+        value
+        for match in _NUMBER.finditer(text)
+        if (value := number(match[0])) is not None
+        and not _NAMED.search(text, max(0, match.start() - 40), match.start())
+    )
 
 
 def numbers(text: str) -> Iterator[tuple[Decimal, bool]]:
