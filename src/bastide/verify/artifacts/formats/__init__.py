@@ -5,6 +5,7 @@ from bastide.verify.artifacts.formats.chat_template import ChatTemplateReader
 from bastide.verify.artifacts.formats.compressed import CompressedReader
 from bastide.verify.artifacts.formats.gguf import GgufReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
+from bastide.verify.artifacts.formats.onnx import OnnxReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none
 from bastide.verify.artifacts.formats.python_code import PythonCodeReader
 from bastide.verify.artifacts.formats.repository import RepositoryReader
@@ -24,6 +25,7 @@ READERS: tuple[Reader, ...] = (
     SafetensorsReader(),
     GgufReader(),
     ChatTemplateReader(),
+    OnnxReader(),
     RepositoryReader(),
     PythonCodeReader(),
 )
