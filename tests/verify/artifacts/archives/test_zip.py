@@ -154,6 +154,17 @@ def test_a_bomb_is_not_unpacked_to_its_end() -> None:
     assert time.perf_counter() - started < 5
 
 
+def test_stored_members_that_share_their_bytes_are_not_read_without_end() -> None:
+    """Each of a thousand entries names the same ten megabytes."""
+    first = M(b"m.bin", bytes(10 << 20))
+    data = first.local()
+    entries = first.entry(0) * 1000
+    started = time.perf_counter()
+    report = scanned(data + entries + End().of(1000, len(entries), len(data)))
+    assert time.perf_counter() - started < 5
+    assert report.verdict is Verdict.UNSAFE
+
+
 def test_a_ratio_that_deflate_cannot_reach_is_a_bomb() -> None:
     assert {"archive/bomb"} <= ids(zipped(M(b"a.bin", bytes(100 << 20), 12)))
 

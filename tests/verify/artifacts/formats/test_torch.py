@@ -183,3 +183,9 @@ def test_a_torchserve_archive_is_a_matter_of_policy() -> None:
 def test_a_pickle_of_another_protocol_is_read_too() -> None:
     for protocol in range(6):
         assert scan_bytes(torch(pickle=pickle.dumps({"a": [1, 2.5]}, protocol)), "x.pt").verdict is Verdict.SAFE
+
+
+def test_operators_of_the_interpreter_for_small_devices_are_read() -> None:
+    code = b"\x80\x02X\x0a\x00\x00\x00aten::saveX\x00\x00\x00\x00\x86."
+    archive = zipped(M(b"m/data.pkl", HARMLESS), M(b"m/constants.pkl", b"\x80\x02)."), M(b"m/bytecode.pkl", code))
+    assert "torchscript/reaches-out" in ids(archive, "m.ptl")

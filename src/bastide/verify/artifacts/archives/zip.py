@@ -69,6 +69,8 @@ class Archive:
     """In the order of their directory; two may have the same name."""
     end: int = 0
     """Where the first directory begins."""
+    taken: int = 0
+    """Bytes of stored members that were handed out: members that share bytes would be read without end."""
 
     def content(self, member: Member, scan: Scan, *, checked: bool = True) -> Buffer | None:
         """Its bytes, a view when it is stored; None when they can't be had, which has been reported then.
@@ -97,6 +99,10 @@ class Archive:
 
     def _unpacked(self, member: Member, packed: memoryview, scan: Scan) -> Buffer | None:
         if member.method == STORED:
+            self.taken += len(packed)
+            if self.taken > len(self.data):
+                scan.unread("members share their bytes, and together they have more than the archive", member.entry)
+                return None
             return packed
         what = f"a member packed with {METHODS.get(member.method, member.method)}"
         try:

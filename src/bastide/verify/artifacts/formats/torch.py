@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from bastide.verify.artifacts.archives.zip import Archive, Member
-from bastide.verify.artifacts.formats.torchscript import read_code
+from bastide.verify.artifacts.formats.torchscript import read_bytecode, read_code
 from bastide.verify.artifacts.interface import Buffer, Scan
 from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.reading import read_pickle
@@ -81,6 +81,8 @@ def _pickle(archive: Archive, member: Member, scan: Scan, *, script: bool) -> No
     content = archive.content(member, below) if below else None
     if below is None or content is None:
         return
+    if script:
+        read_bytecode(content, below)
     outcome, _ = read_pickle(content, below, persistent=True, script=script)
     if outcome.offset < len(content):
         _rest(content, outcome.offset, below)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from bastide.verify.artifacts.archives.zip import Archive, Member
-from bastide.verify.artifacts.interface import Scan
+from bastide.verify.artifacts.interface import Buffer, Scan
 from bastide.verify.artifacts.model import Severity, Tier
 
 MAX_CODE = 64 << 20
@@ -39,6 +39,7 @@ OWN = frozenset(
 """Namespaces of operators that PyTorch itself has; others come from a library that is loaded before."""
 KNOWN = frozenset({b"torchvision", b"torchaudio", b"torchtext"})
 _REACHING = re.compile(rb"(?:\.[\s\\]*|getattr[^\n]{0,200}[\"'])(save|from_file|rpc_async|rpc_sync|rpc_remote)\b")
+_NAMED = re.compile(rb"(?:aten|prim)::(save|from_file|rpc_async|rpc_sync|rpc_remote)(?![a-z_])")
 _OPS = re.compile(rb"\bops[\s\\]*\.[\s\\]*(\w+)")
 _CLASSES = re.compile(rb"\btorch\.classes\.(\w+)")
 _PYTHON = re.compile(rb"(?:^|[=\s(,])\^(\w+)")
@@ -62,6 +63,15 @@ def read_code(archive: Archive, scan: Scan) -> set[Member]:
             texts[0][0].start, texts[0][0].name[:200],
         )  # fmt: skip
     return found
+
+
+def read_bytecode(content: Buffer, scan: Scan) -> None:
+    """The operators that `bytecode.pkl` names, for the interpreter of small devices."""
+    for match in _NAMED.finditer(content):
+        scan.add(
+            "torchscript/reaches-out", Tier.EXECUTES, Severity.HIGH, f"uses `{match[1].decode()}`, which {REACHING[match[1]]}", match.start(1),
+            match[0].decode(),
+        )  # fmt: skip
 
 
 def _text(archive: Archive, member: Member, scan: Scan) -> bytes | None:

@@ -43,10 +43,12 @@ def find_line_feed(data: Buffer, start: int) -> int:
     if not isinstance(data, memoryview):
         found: int = data.find(b"\n", start)
         return found
-    for at in range(start, len(data), 1 << 16):
-        within = bytes(data[at : at + (1 << 16)]).find(b"\n")
+    at, width = start, 64
+    while at < len(data):
+        within = bytes(data[at : at + width]).find(b"\n")
         if within >= 0:
             return at + within
+        at, width = at + width, min(width * 4, 1 << 20)
     return -1
 
 
