@@ -59,18 +59,10 @@ def test_observing_more_never_heals(before: list[Turn], after: list[Turn]) -> No
     assert session.label == session.label.join(known)
 
 
-@given(TURNS)
-def test_a_session_is_restored_as_it_was(turns: list[Turn]) -> None:
-    """What is restored exports the same bytes, has the same label and decides the same."""
-    session = Session(MEANINGS)
-    session.follow(turns)
-    back = Session.restore(session.export(), MEANINGS)
-    assert back.label == session.label
-    assert back.export() == session.export()
-    call = ToolCall("9", "send_mail", {"to": "a@b.org", "body": "hello there"})
-    assert back.influence(call) == session.influence(call)
-    back.follow(turns)
-    assert back.export() == session.export()
+def _state(session: Session) -> object:
+    """All that later decisions depend on."""
+    said = [(s.text, s.label, s.role, dict(s.fields), dict(s.question)) for s in session._said]
+    return session.label, said, session._turns, session._calls, session.overfull
 
 
 @given(TURNS, st.integers(0, 8))
@@ -80,7 +72,7 @@ def test_following_a_history_is_observing_it_once(turns: list[Turn], cut: int) -
     grown.follow(turns[:cut])
     grown.follow(turns)
     whole.follow(turns)
-    assert grown.export() == whole.export()
+    assert _state(grown) == _state(whole)
 
 
 TOKENS = st.from_regex(r"[a-z]{4,8}[0-9]{3,6}", fullmatch=True)
@@ -120,4 +112,3 @@ def test_any_arguments_are_judged(arguments: object) -> None:
     session.observe_result(ToolResult("1", (Text(str(arguments)),), "read_mail", structured=arguments))
     given_arguments = arguments if isinstance(arguments, dict) else {"to": arguments}
     session.influence(ToolCall("2", "send_mail", given_arguments))
-    Session.restore(session.export(), MEANINGS)

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
-
-import pytest
 
 from bastide.guard.events import Opaque, Role, Text, ToolCall, ToolResult, Turn
 from bastide.guard.flow.session import Session
@@ -188,12 +185,6 @@ def test_unknown_tools_return_the_worst() -> None:
     session = Session({})
     session.observe_result(ToolResult("1", (Text("hello"),), "nobody_knows"))
     assert (session.label.integrity, session.label.confidentiality) == (0, 3)
-
-
-@pytest.mark.parametrize("data", [b"", b"x", zlib.compress(b"nothing"), zlib.compress(b"\xc1")])
-def test_what_is_no_export_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="no session"):
-        Session.restore(data, MEANINGS)
 
 
 def test_bounds_fail_closed() -> None:

@@ -7,7 +7,6 @@ trusted stays so when a client sends it again as its user's, its own or the syst
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping, MutableMapping
 from hashlib import blake2b
 from typing import Any
@@ -48,31 +47,6 @@ class Endorsement(Struct, frozen=True):
     raised_to: int
     digest: str
     """Of the result's text."""
-
-
-class _Line(Struct, frozen=True, array_like=True):
-    """A text of an exported session."""
-
-    text: str
-    integrity: int
-    confidentiality: int
-    sources: tuple[str, ...]
-    role: str
-    fields: dict[str, int]
-    question: dict[str, Any]
-
-
-class _Export(Struct, frozen=True, array_like=True):
-    """An exported session."""
-
-    version: int
-    label: tuple[int, int, tuple[str, ...]]
-    required: int
-    lines: tuple[_Line, ...]
-    turns: tuple[bytes, ...]
-    calls: dict[str, tuple[str, dict[str, Any] | None]]
-    tools: dict[str, tuple[str, ...]]
-    overfull: bool
 
 
 class Session:
@@ -292,61 +266,7 @@ class Session:
         if child.overfull:
             self._overflow()
 
-    def export(self) -> bytes:
-        """Everything that is needed to go on elsewhere, compressed."""
-        lines = tuple(
-            _Line(
-                s.text,
-                s.label.integrity,
-                s.label.confidentiality,
-                tuple(sorted(s.label.sources)),
-                s.role,
-                dict(s.fields),
-                dict(s.question),
-            )
-            for s in self._said
-        )
-        label = (self.label.integrity, self.label.confidentiality, tuple(sorted(self.label.sources)))
-        constants = {name: tuple(sorted(values)) for name, values in sorted(self._constants.items())}
-        whole = _Export(1, label, self.required, lines, tuple(self._turns), self._calls, constants, self.overfull)
-        return zlib.compress(_PACK.encode(whole), 1)
 
-    @classmethod
-    def restore(
-        cls,
-        data: bytes,
-        meanings: Mapping[str, Meaning],
-        *,
-        origins: Mapping[Role, Label] = ORIGINS,
-        memories: MutableMapping[str, Label] | None = None,
-    ) -> Session:
-        """A session as it was exported. Raises `ValueError` when the data isn't an export; they have to come from a store of one's own."""
-        try:
-            unpacker = zlib.decompressobj()
-            whole = _UNPACK.decode(unpacker.decompress(data, 16 * MAX_TEXT))
-        except (zlib.error, msgspec.DecodeError, RecursionError) as problem:
-            raise ValueError(f"no session: {problem}") from None
-        session = cls(meanings, required=whole.required, origins=origins, memories=memories)
-        for line in whole.lines:
-            label = Label(line.integrity, line.confidentiality, frozenset(line.sources))
-            said = Said(line.text, label, line.role, line.fields, whole.required)
-            session._add(said, line.question)
-            if said.trusted and said.role != "tool":
-                session._seen.remember(line.text)
-        integrity, confidentiality, sources = whole.label
-        session.label = session.label.join(Label(integrity, confidentiality, frozenset(sources)))
-        session._turns = list(whole.turns)
-        session._calls = dict(whole.calls)
-        for id, (name, _) in whole.calls.items():
-            session._names.called(id, name)
-            session._names.answered(id)
-        session._constants = {name: frozenset(values) for name, values in whole.tools.items()}
-        session.overfull = session.overfull or whole.overfull
-        return session
-
-
-_PACK = msgspec.msgpack.Encoder()
-_UNPACK = msgspec.msgpack.Decoder(_Export)
 _JSON = msgspec.json.Encoder(order="deterministic")
 
 

@@ -1,25 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why something was denied, from the log: the decisions of one request, with the policies that decided as they are now.
-
-A log is read line by line as JSON, whatever is wrapped around an entry (sequence numbers, hashes). Whether it is what was written is for
-`bastide ledger verify` to say, not for this.
-"""
+"""Why something was denied, from the log: the decisions of one request, with the policies that decided as they are now."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bastide.errors import UsageError
 from bastide.guard.policy.cedar import CedarPolicy
 from bastide.guard.policy.decide import CompiledPolicy
-
-MAX_LINE = 4 * 1024 * 1024
-_WRAPPED = 3
-"""Objects that may be around an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +29,6 @@ class Recorded:
     """Id, and the policy that has this id now; None when there is none any more."""
     current: bool
     """Whether the policy is still the one that decided."""
-
-
-def entries(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """The entries in a log's folder, oldest file first. Raises `UsageError` when it can't be read."""
-    try:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in (".jsonl", ".ndjson", ".log"))
-        if not files:
-            raise UsageError(f"{folder}: holds no log (files with the suffix .jsonl)")
-        for file in files:
-            with file.open("rb") as stream:
-                while line := stream.readline(MAX_LINE):
-                    if (entry := _entry(line)) is not None:
-                        yield entry
-    except OSError as problem:
-        raise UsageError(f"{folder}: can't be read: {problem.strerror}") from None
-
-
-def _entry(line: bytes) -> Mapping[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    level = [found]
-    for _ in range(_WRAPPED):
-        for one in level:
-            if isinstance(one, dict) and isinstance(one.get("request"), str) and isinstance(one.get("kind"), str):
-                return one
-        level = [v for one in level if isinstance(one, dict) for v in one.values() if isinstance(v, dict)]
-    return None
 
 
 def recorded(found: Iterable[Mapping[str, Any]], request: str, policy: CompiledPolicy) -> Iterator[Recorded]:

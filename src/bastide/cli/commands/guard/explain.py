@@ -183,7 +183,8 @@ def _from_log(policy: CompiledPolicy, log: Path, request: str, format_: str, to_
     from itertools import chain
 
     from bastide.evidence.parts import ledgers
-    from bastide.guard.policy.recorded import entries, recorded
+    from bastide.guard.policy.recorded import recorded
+    from bastide.guard.record.entries import entries
 
     found = list(recorded(chain.from_iterable(map(entries, ledgers(log))), request, policy))
     if not found:
