@@ -43,10 +43,11 @@ def test_what_is_packed_is_read(kind: str) -> None:
     assert RUNS in ids(PACKERS[kind](TOUCHES))
 
 
-@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "lzma", "zlib"])
 def test_several_streams_in_a_row_are_one_file(kind: str) -> None:
     pack = PACKERS[kind]
     assert RUNS in ids(pack(TOUCHES[:9]) + pack(TOUCHES[9:]), "m.pkl")
+    assert RUNS in ids(pack(TOUCHES[:9]) + bytes(8) + pack(TOUCHES[9:]), "m.pkl")
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -181,6 +182,26 @@ def test_special_members_doubles_and_bytes_behind_the_end_are_unknown() -> None:
         _tar(0, double)[:1024] + b"x",
     ):
         assert scan_bytes(data).verdict is Verdict.UNKNOWN
+
+
+def test_content_of_a_link_is_unsafe() -> None:
+    """What one loader takes for the content of the link, another takes for the next member."""
+    link = bytearray(_tar(tarfile.USTAR_FORMAT, (_info("l", tarfile.SYMTYPE, "x"), b""))[:512])
+    link[124:136] = b"00000002000\0"
+    link[148:156] = b" " * 8
+    link[148:156] = b"%06o\0 " % sum(link)
+    hidden = _tar(tarfile.USTAR_FORMAT, (_info("a.pkl"), TOUCHES))
+    assert {"tar/content-of-a-link", RUNS} <= ids(bytes(link) + hidden)
+
+
+@pytest.mark.parametrize(("target", "expected"), [
+    ("nemo.collections.asr.models.EncDecCTCModel", Verdict.SAFE), ("torch.optim.Adam", Verdict.SAFE), ("os.system", Verdict.UNSAFE),
+    ("subprocess.Popen", Verdict.UNSAFE), ("mine.Model", Verdict.UNKNOWN),
+])  # fmt: skip
+@pytest.mark.parametrize("line", ["  _target_: {}\n", "a: {{'_target_': '{}', x: 1}}\n", 'target : "{}"\n'])
+def test_what_a_configuration_of_nemo_has_made_is_judged(target: str, expected: Verdict, line: str) -> None:
+    data = _tar(0, (_info("./model_config.yaml"), line.format(target).encode()))
+    assert ("nemo", expected) == (scan_bytes(data, "m.nemo").format, scan_bytes(data, "m.nemo").verdict)
 
 
 SEED = _tar(

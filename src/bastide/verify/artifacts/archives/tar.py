@@ -13,6 +13,8 @@ BLOCK = 512
 MAX_EXTENDED = 1 << 20
 """Bytes of a pax header or a long name."""
 FILE, LINK, SYMLINK, FOLDER = b"0\0 7", b"1", b"2", b"5"
+EMPTY = (LINK, SYMLINK, b"3", b"4", FOLDER, b"6")
+"""Kinds that have no content, whatever their size says."""
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _SPARSE = b"L", b"K", b"x", b"g", b"S"
 
 
@@ -61,17 +63,30 @@ def read_entries(data: Buffer, scan: Scan) -> Iterator[Entry]:
         elif kind in (_LONG_NAME, _LONG_LINK):
             extended["path" if kind == _LONG_NAME else "linkpath"] = content.rstrip(b"\0").decode("utf-8", "replace")
         else:
-            entry = _entry(block, {**everywhere, **extended}, at, size)
+            told = {**everywhere, **extended}
+            entry = _entry(block, told, at, size)
             size, extended = entry.size, {}
-            if kind == _SPARSE or b"GNU.sparse" in content:
+            if kind == _SPARSE or any(key.startswith("GNU.sparse") for key in told):
                 scan.unread("a sparse file in a tar archive", at)
             if entry.is_file and start + size > len(data):
                 scan.malformed("tar/cut-off", f"`{entry.name[:200]}` is cut off", at)
             yield entry
-            size = size if entry.kind not in (LINK, SYMLINK, FOLDER) else 0
+            size = _followed(entry, scan)
         at = start + -(-size // BLOCK) * BLOCK
     severity = Severity.MEDIUM if bytes(data[at:]).strip(b"\0") else Severity.LOW
     scan.add("tar/no-end", Tier.MALFORMED, severity, "ends without the two empty blocks of an archive", at)
+
+
+def _followed(entry: Entry, scan: Scan) -> int:
+    """Bytes that follow the header."""
+    if entry.kind not in EMPTY:
+        return entry.size
+    if entry.size:
+        scan.add(
+            "tar/content-of-a-link", Tier.MALFORMED, Severity.HIGH,
+            "a member without content says that it has some: loaders disagree on where the next member is", entry.header, entry.name[:200],
+        )  # fmt: skip
+    return 0
 
 
 def _end(data: Buffer, at: int, scan: Scan) -> None:

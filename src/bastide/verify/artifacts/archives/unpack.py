@@ -30,9 +30,9 @@ class Corrupt(Exception):
 class Stream:
     """One or more compressed streams in a row, unpacked piece by piece."""
 
-    def __init__(self, make: Make, packed: Buffer, magic: bytes = b"") -> None:
-        """magic: how another stream behind the first begins; b'' when there is never another one."""
-        self._make, self._packed, self._magic = make, memoryview(packed), magic
+    def __init__(self, make: Make, packed: Buffer, again: tuple[bytes, ...] = ()) -> None:
+        """again: how another stream behind the first begins; () when loaders never read another one."""
+        self._make, self._packed, self._again = make, memoryview(packed), again
         self.consumed = 0
         """Packed bytes that were used."""
         self.whole = False
@@ -43,9 +43,20 @@ class Stream:
         while True:
             self.whole = False
             yield from self._one()
-            following = bytes(self._packed[self.consumed : self.consumed + len(self._magic)])
-            if not self.whole or not self._magic or following != self._magic:
+            if not self.whole or not self._again or not self._more():
                 return
+
+    def _more(self) -> bool:
+        """Whether another stream follows, maybe behind zeros."""
+        at = self.consumed
+        while at < len(self._packed) and not (piece := bytes(self._packed[at : at + CHUNK])).strip(b"\0"):
+            at += len(piece)
+        piece = bytes(self._packed[at : at + CHUNK])
+        at += len(piece) - len(piece.lstrip(b"\0"))
+        if not bytes(self._packed[at : at + 8]).startswith(self._again):
+            return False
+        self.consumed = at
+        return True
 
     def _one(self) -> Iterator[bytes]:
         machine = self._make()

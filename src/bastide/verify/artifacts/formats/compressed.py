@@ -11,6 +11,8 @@ from bastide.verify.artifacts.interface import Scan, Source
 
 ENDINGS = frozenset({"gz", "bz2", "xz", "lzma", "z", "zlib", "zst", "lz4"})
 TARRED = {"tgz": "tar", "tbz2": "tar", "tbz": "tar", "txz": "tar"}
+LZMA = (b"\xfd7zXZ", b"]\x00")
+"""Beginnings of what Python's reader of xz reads, one behind the other."""
 _ZFILE = 21
 """Bytes of the header of joblib's old form: `ZF` and the size in 19 characters."""
 
@@ -24,28 +26,34 @@ class Kind:
     """None: it isn't read here."""
     skip: int = 0
     """Bytes before the stream."""
-    again: bytes = b""
-    """How another stream behind the first begins."""
+    again: tuple[bytes, ...] = ()
+    """How another stream behind the first begins, which loaders read on with."""
 
 
 def kind_of(source: Source) -> Kind | None:
     """By its first bytes; those of zlib and lzma are tried."""
     head = source.head(32)
     if head.startswith(b"\x1f\x8b"):
-        return Kind("gzip", lambda: unpack.Inflate(31), again=b"\x1f\x8b")
+        return Kind("gzip", lambda: unpack.Inflate(31), again=(b"\x1f\x8b",))
     if head[:3] == b"BZh" and head[3:4].isdigit() and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
-        return Kind("bzip2", unpack.bzip2, again=b"BZh")
+        return Kind("bzip2", unpack.bzip2, again=(b"BZh",))
     if head.startswith(b"\xfd7zXZ\x00"):
-        return Kind("xz", unpack.lzma_any, again=b"\xfd7zXZ")
+        return Kind("xz", unpack.lzma_any, again=LZMA)
     if head.startswith((b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")):
         return Kind("zstd" if head[0] == 0x28 else "lz4", None)
     if head.startswith(b"ZF0x"):
         return Kind("joblib-zlib", lambda: unpack.Inflate(15), _ZFILE + (head[_ZFILE : _ZFILE + 1] == b" "))
     if head[:1] == b"x" and len(head) > 2 and int.from_bytes(head[:2], "big") % 31 == 0 and _inflates(source):
-        return Kind("zlib", lambda: unpack.Inflate(15))
-    if head[:3] == b"]\x00\x00":
-        return Kind("lzma", unpack.lzma_any)
+        return Kind("zlib", lambda: unpack.Inflate(15), again=(b"x",))
+    if head[:2] == b"]\x00" and _is_lzma(head):
+        return Kind("lzma", unpack.lzma_any, again=LZMA)
     return None
+
+
+def _is_lzma(head: bytes) -> bool:
+    """By the size of its dictionary and its own size: it has no magic."""
+    size = int.from_bytes(head[5:13], "little")
+    return head[1:5].count(0) >= 3 and len(head) > 13 and (size < 1 << 38 or size == (1 << 64) - 1)
 
 
 def _inflates(source: Source) -> bool:
