@@ -189,3 +189,9 @@ def test_operators_of_the_interpreter_for_small_devices_are_read() -> None:
     code = b"\x80\x02X\x0a\x00\x00\x00aten::saveX\x00\x00\x00\x00\x86."
     archive = zipped(M(b"m/data.pkl", HARMLESS), M(b"m/constants.pkl", b"\x80\x02)."), M(b"m/bytecode.pkl", code))
     assert "torchscript/reaches-out" in ids(archive, "m.ptl")
+
+
+@pytest.mark.parametrize("codec", [b"rot13", b"latin1\0", b"\xff", b"x" * 100, b"uu"])
+def test_a_text_that_is_transformed_is_unsafe(codec: bytes) -> None:
+    text = b"X\x01\x00\x00\x00aX" + struct.pack("<L", len(codec)) + codec
+    assert scan_bytes(torch(pickle=b"\x80\x02c_codecs\nencode\n(" + text + b"tR."), "x.pt").verdict is not Verdict.SAFE

@@ -7,7 +7,6 @@ It is no list of forbidden names: what isn't known to be harmless isn't allowed 
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 
 from bastide.verify.artifacts.model import Finding, Severity, Tier
@@ -18,7 +17,7 @@ from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Items, Ma
 
 MAX_FINDINGS = 200
 """Of one pickle: more say nothing new."""
-CODECS = frozenset({"latin-1", "latin1", "iso-8859-1", "iso8859-1", "utf-8", "utf8", "utf_8", "ascii"})
+CODECS = frozenset({"latin-1", "latin1", "iso-8859-1", "iso8859-1", "utf-8", "utf8", "ascii", "us-ascii"})
 _TYPES = {"type": ("builtins", "type"), "PartialType": ("functools", "partial")}
 """Names that dill has for types that `types` doesn't have."""
 _MERELY_NAMED = {
@@ -350,10 +349,8 @@ def _reaches_through(name: str) -> bool:
 
 
 def _codec(name: str) -> str:
-    try:
-        return codecs.lookup(name).name if name.isascii() and len(name) < 40 else name
-    except LookupError:
-        return name
+    """As Python compares names of encodings; it isn't asked, because it would import a module by that name."""
+    return name.lower().replace("_", "-")
 
 
 def _names_in(arguments: Value, machine: Machine | None) -> list[str]:
