@@ -4,6 +4,7 @@
 from bastide.verify.artifacts.formats.chat_template import ChatTemplateReader
 from bastide.verify.artifacts.formats.compressed import CompressedReader
 from bastide.verify.artifacts.formats.gguf import GgufReader
+from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.onnx import OnnxReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none
@@ -26,6 +27,7 @@ READERS: tuple[Reader, ...] = (
     GgufReader(),
     ChatTemplateReader(),
     OnnxReader(),
+    Hdf5Reader(),
     RepositoryReader(),
     PythonCodeReader(),
 )
