@@ -123,6 +123,12 @@ def test_zip64_records_that_say_something_else() -> None:
     assert report.verdict == Verdict.UNSAFE
 
 
+@pytest.mark.parametrize("flags", [0x1, 0x20, 0x40, 0x2000, 0x10, 0x8000])
+def test_flags_that_loaders_refuse_are_never_clean(flags: int) -> None:
+    """Also on a storage, whose content nobody reads."""
+    assert "zip/odd-flags" in ids(torch(M(b"m/data/1", bytes(8), flags=flags)), "x.pt")
+
+
 def test_bytes_behind_the_end_are_unknown() -> None:
     assert {"zip/data-after-end"} == ids(zipped(M(b"a.txt", TEXT)) + b"more")
 

@@ -7,11 +7,13 @@ import stat
 from collections import defaultdict
 
 from bastide.verify.artifacts.archives.names import escapes, leads_out
-from bastide.verify.artifacts.archives.zip import STORED, Archive, Member
+from bastide.verify.artifacts.archives.zip import DESCRIPTOR, ODD_FLAGS, STORED, UTF8, Archive, Member
 from bastide.verify.artifacts.archives.zip_ends import LOCAL
 from bastide.verify.artifacts.interface import Scan
 from bastide.verify.artifacts.model import Severity, Tier
 
+USUAL = DESCRIPTOR | UTF8 | 0x6
+"""Flags that honest archives have; the last two tell how well deflate tried."""
 MAX_GAP = 1 << 20
 """Bytes between two members in which a hidden one is looked for."""
 
@@ -75,6 +77,14 @@ def _name(archive: Archive, member: Member, scan: Scan) -> None:
             "zip/name-with-nul", Tier.MALFORMED, Severity.HIGH,
             "a name holds a NUL: loaders in C see a shorter name than others", member.entry, member.name[:200],
         )  # fmt: skip
+    if odd := member.flags & ~USUAL:
+        marks = ", ".join(name for flag, name in ODD_FLAGS.items() if odd & flag) or "in a way that isn't known"
+        scan.malformed(
+            "zip/odd-flags",
+            f"a member is marked {marks}; most loaders refuse it",
+            member.entry,
+            f"{member.name[:200]} ({odd:#x})",
+        )
     if why := escapes(member.name):
         scan.add(
             "zip/escapes", Tier.EXECUTES, Severity.HIGH,
