@@ -71,7 +71,7 @@ def test_the_file_in_a_pickle_is_read() -> None:
     assert scan_bytes(honest, "x.pkl").verdict is Verdict.SAFE
     attack = MAGIC + VERSION + SYSTEM + TOUCHES
     report = scan_bytes(head + b"B" + struct.pack("<L", len(attack)) + attack + b"\x85R.", "x.pkl")
-    assert (Verdict.UNSAFE, f"bytes at {len(head)}") == (report.verdict, report.findings[0].member)
+    assert (Verdict.UNSAFE, f"bytes at {len(head)}.pt") == (report.verdict, report.findings[0].member)
     assert "pickle/loads-computed-bytes" in ids(head + b"]\x85R.", "x.pkl")
 
 
@@ -195,3 +195,15 @@ def test_operators_of_the_interpreter_for_small_devices_are_read() -> None:
 def test_a_text_that_is_transformed_is_unsafe(codec: bytes) -> None:
     text = b"X\x01\x00\x00\x00aX" + struct.pack("<L", len(codec)) + codec
     assert scan_bytes(torch(pickle=b"\x80\x02c_codecs\nencode\n(" + text + b"tR."), "x.pt").verdict is not Verdict.SAFE
+
+
+@pytest.mark.parametrize("module", [b"torch._tensor", b"torch.tensor"])
+def test_what_rebuilds_a_tensor_is_judged_as_a_call(module: bytes) -> None:
+    """`_rebuild_from_type` calls what it is given."""
+    head = b"\x80\x02c" + module + b"\n_rebuild_from_type\n(csklearn.utils.validation\ncheck_array\nctorch\nTensor\n"
+    assert "pickle/calls-unknown" in ids(torch(pickle=head + b"(K\x01t}tR."), "x.pt")
+
+
+def test_a_long_beginning_hides_nothing() -> None:
+    """Nor does a name that isn't one of a pickle."""
+    assert RUNS in ids(b"(" + b"N" * 100_000 + b"t0" + TOUCHES, "readme")

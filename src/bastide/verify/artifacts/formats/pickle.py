@@ -88,7 +88,8 @@ def _would_call(source: Source) -> bool:
 
     Texts begin with letters that are opcodes as well, but none comes to a call by chance.
     """
-    return _tried(source)[1] > 0
+    outcome, calls = _tried(source)
+    return calls > 0 or outcome.end is End.BOUND
 
 
 def _tried(source: Source) -> tuple[Outcome, int]:

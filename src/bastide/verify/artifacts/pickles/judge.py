@@ -333,6 +333,7 @@ _SPECIAL: dict[str, Callable[[Judge, Imported, Value, int], Value]] = {
     "copyreg._reconstructor": Judge._reconstructor,
     "copyreg.__newobj__": Judge._reconstructor,
     "copyreg.__newobj_ex__": Judge._reconstructor,
+    "torch._tensor._rebuild_from_type": Judge._from_type,
     "torch._tensor._rebuild_from_type_v2": Judge._from_type,
     "dill._dill._create_array": Judge._from_type,
     "dill._dill._create_code": Judge._code,

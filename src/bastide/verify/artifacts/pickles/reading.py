@@ -54,7 +54,7 @@ def report(outcome: Outcome, judge: Judge, scan: Scan) -> None:
     scan.take(judge.findings)
     for literal in judge.files:
         inner = content_of(judge.machine.data, literal) if judge.machine else b""
-        scan.into(f"bytes at {literal}", inner)
+        scan.into(f"bytes at {literal}.pt", inner)
     if outcome.end is End.STOP:
         return
     if outcome.end is End.BOUND:
