@@ -51,7 +51,7 @@ def test_saving_twice_gives_the_same_text(plan: Plan) -> None:
 
 
 def test_the_examples_survive_saving(examples: Path, vocabulary: Vocabulary) -> None:
-    found = sorted(examples.glob("*/*.yaml"))
+    found = sorted(p for p in examples.glob("*/*.yaml") if not p.name.endswith(".guard.yaml"))
     assert found
     for path in found:
         if not path.read_text("utf-8").startswith("#") and "bastide:" not in path.read_text("utf-8"):

@@ -5,91 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bastide.verify.artifacts.pickles import opcodes
+from bastide.verify.artifacts.pickles import opcodes, pushes
 from bastide.verify.artifacts.pickles.leap import ELASTIC
-from bastide.verify.artifacts.pickles.literals import Buffer
 from bastide.verify.artifacts.pickles.state import MAX_KEPT, NO_FRAME, End, State, Stopped, Unseen
 from bastide.verify.artifacts.pickles.values import BUFFER, DICT, FROZENSET, LIST, SET, Imported, Items, Plain, Value
-
-# Literals
-
-
-def _fixed(width: int) -> Callable[[State], None]:
-    def step(vm: State) -> None:
-        vm.pos += width
-        if vm.pos > vm.size:
-            raise Stopped(End.TRUNCATED, "the data end before the pickle does")
-        vm.stack.append(vm.at)
-
-    return step
-
-
-def _short_text(vm: State) -> None:
-    start = vm.pos + 1
-    vm.pos = start + vm.data[vm.pos]
-    if vm.pos > vm.size:
-        raise Stopped(End.TRUNCATED, "the data end before the pickle does")
-    if not _is_utf8(vm.data, start, vm.pos - start):
-        raise Stopped(End.ERROR, "a text is no UTF-8")
-    vm.stack.append(vm.at)
-
-
-def _sized(width: int, *, signed: bool, kind: str) -> Callable[[State], None]:
-    def step(vm: State) -> None:
-        size = vm.number(width, signed=signed)
-        if size < 0:
-            raise Stopped(End.ERROR, "a size is negative")
-        start = vm.take(size)
-        if kind == "text" and not _is_utf8(vm.data, start, size):
-            raise Stopped(End.ERROR, "a text is no UTF-8")
-        vm.stack.append(vm.at)
-
-    return step
-
-
-def _is_utf8(data: Buffer, start: int, size: int) -> bool:
-    raw = bytes(data[start : start + size])
-    if raw.isascii():
-        return True
-    try:
-        raw.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _number_line(vm: State) -> None:
-    raw = vm.line()
-    code = vm.data[vm.at]
-    plain = raw.removesuffix(b"L") if code == 0x4C else raw
-    if not raw:
-        raise Stopped(End.ERROR, "a number is empty")
-    if not plain.removeprefix(b"-").isdigit() and (code != 0x46 or not _plain_float(plain)):
-        # Bases, underscores, blanks, signs: what is taken depends on the reader and on its version.
-        vm.disagree(f"{opcodes.NAMES[code]} with `{plain[:40].decode('ascii', 'backslashreplace')}`")
-    vm.stack.append(vm.at)
-
-
-def _plain_float(raw: bytes) -> bool:
-    allowed = raw in (b"nan", b"inf", b"-inf") or not raw.strip(b"0123456789+-.e")
-    try:
-        float(raw)
-    except ValueError:
-        return False
-    return allowed
-
-
-def _string_line(vm: State) -> None:
-    raw = vm.line()
-    if len(raw) < 2 or raw[0] != raw[-1] or raw[:1] not in (b"'", b'"'):
-        raise Stopped(End.ERROR, "STRING isn't quoted")
-    vm.stack.append(vm.at)
-
-
-def _unicode_line(vm: State) -> None:
-    vm.line()
-    vm.stack.append(vm.at)
-
 
 # Containers
 
@@ -384,13 +303,14 @@ def _unknown(vm: State) -> None:
 
 
 def _table() -> list[Callable[[State], None]]:
-    steps: dict[int, Callable[[State], None]] = {code: _fixed(width) for code, width in opcodes.FIXED.items()}
+    steps: dict[int, Callable[[State], None]] = {code: pushes.fixed(width) for code, width in opcodes.FIXED.items()}
     steps |= {
-        code: _sized(width, signed=code in opcodes.SIGNED, kind=kind) for code, (width, kind) in opcodes.SIZED.items()
+        code: pushes.sized(width, signed=code in opcodes.SIGNED, kind=kind)
+        for code, (width, kind) in opcodes.SIZED.items()
     }
     steps |= {
-        0x8C: _short_text, 0x49: _number_line, 0x4C: _number_line, 0x46: _number_line, 0x53: _string_line,
-        0x56: _unicode_line, 0x28: _mark, 0x2E: _stop, 0x30: _pop, 0x31: _pop_mark, 0x32: _dup, 0x50: _persid,
+        0x8C: pushes.short_text, 0x49: pushes.number_line, 0x4C: pushes.number_line, 0x46: pushes.number_line, 0x53: pushes.string_line,
+        0x56: pushes.unicode_line, 0x28: _mark, 0x2E: _stop, 0x30: _pop, 0x31: _pop_mark, 0x32: _dup, 0x50: _persid,
         0x51: _binpersid, 0x52: _reduce, 0x61: _put_one("APPEND", 1), 0x62: _build, 0x63: _global,
         0x64: _collect(DICT, even=True), 0x7D: _dict, 0x65: _put_in("APPENDS"), 0x67: _text_get,
         0x68: _binget1, 0x69: _inst, 0x6A: _binget(4), 0x6C: _collect(LIST, even=False), 0x5D: _make(LIST),
