@@ -94,6 +94,7 @@ HARMFUL: dict[str, Config] = {
     "of TensorFlow": layer("get_file", "tensorflow.keras.utils"),
     "CVE-2025-9906, safe mode off": function("enable_unsafe_deserialization", "keras.config"),
     "under its real name too": function("enable_unsafe_deserialization", "keras.src.saving.serialization_lib"),
+    "a tool deep within": function("anything", "keras.src.legacy.saving.saving_utils"),
     "another model is loaded": function("load_model", "keras.models"),
     "a model by its configuration": function("model_from_json", "keras.src.models.model"),
     "CVE-2025-12058, a file as vocabulary": layer("StringLookup", vocabulary="/etc/passwd"),

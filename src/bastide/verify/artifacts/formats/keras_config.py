@@ -9,14 +9,13 @@ CVE-2025-9906, CVE-2025-12058, CVE-2025-49655.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import builtins
 import re
 import sys
 from typing import Any
 
 from bastide.verify.artifacts.archives.documents import objects
+from bastide.verify.artifacts.formats.keras_code import decoded, words_of
 from bastide.verify.artifacts.interface import Scan
 from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.knowledge import Standing, load_knowledge
@@ -44,6 +43,10 @@ OUTSIDE = frozenset(
     ]
 )
 """Parts of Keras that are tools: they fetch and read files, load other models, change settings."""
+DEEP = frozenset({"utils", "saving", "config", "export"})
+"""Such parts also within others."""
+WITH_TOOLS = frozenset({"", "models", "backend", "layers", "optimizers", "legacy"})
+"""Parts of a model in which functions aren't, as elsewhere, what a model is made of."""
 HUBS = frozenset({"keras_hub", "keras_nlp", "keras_cv"})
 _TOOL = re.compile(
     r"(?:load|save|get_file|fetch|download|deserialize|serialize|model_from|clone_|from_preset|from_json|enable_|disable_|set_)"
@@ -55,11 +58,6 @@ LOADS_FILES = {
 }
 PATHS = ("vocabulary", "vocabulary_file", "vocab_file", "merges", "proto", "filepath", "file_path", "preset")
 """Settings that are a path or an address when they are a text."""
-_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]+")
-_SPECIAL = re.compile(rb"__[a-z_]+__")
-PLAIN_SPECIALS = frozenset(
-    {b"__len__", b"__name__", b"__init__", b"__call__", b"__class__", b"__main__", b"__doc__", b"__keras_api__"}
-)
 TENSORFLOW_TOOLS = re.compile(
     r"\b(?:py_function|numpy_function|py_func|eager_py_func|read_file|write_file|load_op_library|load_library|matching_files|save|restore|saved_model"
     r"|io|gfile|raw_ops|import_graph_def|TFRecord\w*|FixedLengthRecord\w*|print|WriteFile|ReadFile|PyFunc|EagerPyFunc|MatchingFiles|Restore\w*|Save\w*)\b"
@@ -117,12 +115,13 @@ class _Judged:
         elif module.split(".", 1)[0] in HUBS:
             self._tool(name, name[:1].isupper())
         elif found := _KERAS.match(module):
-            self._of_keras(found[1].split(".")[0], name)
+            self._of_keras(found[1].split("."), name)
         else:
             self._foreign(module, name)
 
-    def _of_keras(self, part: str, name: str) -> None:
-        if part in OUTSIDE:
+    def _of_keras(self, parts: list[str], name: str) -> None:
+        part = parts[0]
+        if part in OUTSIDE or DEEP.intersection(parts):
             self._harm(
                 "calls-a-tool",
                 f"has `{self.shown}` made or called, which is no part of a model but a tool of Keras; don't load it",
@@ -131,10 +130,7 @@ class _Judged:
         elif part not in PARTS:
             self._custom(f"{self.module}.{name}")
         else:
-            self._tool(
-                name,
-                part not in ("", "models", "backend", "layers", "optimizers") or name[:1].isupper() or name[:1] == "_",
-            )
+            self._tool(name, part not in WITH_TOOLS or name[:1].isupper() or name[:1] == "_")
 
     def _tool(self, name: str, plain: bool) -> None:
         if _TOOL.match(name):
@@ -184,7 +180,7 @@ class _Judged:
 
     def _code(self) -> None:
         value = (
-            self.config.get("code") or self.config.get("value")
+            (self.config.get("code") or self.config.get("value"))
             if self.name == "__lambda__"
             else self.config.get("function")
         )
@@ -192,10 +188,7 @@ class _Judged:
         if isinstance(value, dict) or (isinstance(value, str) and value.isidentifier() and len(value) < 60):
             # A function by name, or an object that is judged on its own.
             return
-        raw = _decoded(value)
-        words = set(_WORD.findall(raw))
-        harmful = load_knowledge().harmful_names & {w.decode() for w in words}
-        harmful |= {w.decode() for w in set(_SPECIAL.findall(raw)) - PLAIN_SPECIALS}
+        words, harmful = words_of(decoded(value))
         if harmful:
             self._harm(
                 "code-does-harm", "holds a Python function as code that uses names by which code does harm; it runs when the model is built or used",
@@ -205,7 +198,7 @@ class _Judged:
             self.scan.add(
                 "keras/holds-code", Tier.EXECUTES, Severity.MEDIUM,
                 "holds a Python function as code (`Lambda`); it runs when the model is built or used, and what it does isn't known",
-                evidence=", ".join(sorted(w.decode() for w in words))[:200],
+                evidence=", ".join(sorted(words))[:200],
             )  # fmt: skip
 
     def _pickled(self) -> None:
@@ -216,7 +209,7 @@ class _Judged:
                 if isinstance(value, dict) and isinstance(value.get("config"), dict)
                 else value
             )
-            if isinstance(text, str) and (raw := _decoded(text)):
+            if isinstance(text, str) and (raw := decoded(text)):
                 self.scan.into("module of TorchModuleWrapper", raw)
 
     def _paths(self) -> None:
@@ -248,13 +241,3 @@ class _Judged:
 
     def _harm(self, id: str, what: str, evidence: str = "") -> None:
         self.scan.add(f"keras/{id}", Tier.EXECUTES, Severity.HIGH, what, evidence=(evidence or self.shown)[:200])
-
-
-def _decoded(value: Any) -> bytes:
-    """The bytes of marshalled code or of a pickle in a text."""
-    if not isinstance(value, str):
-        return b""
-    try:
-        return base64.b64decode(value.encode("ascii"), validate=False)
-    except (UnicodeEncodeError, binascii.Error, ValueError):
-        return value.encode("raw_unicode_escape")
