@@ -125,6 +125,23 @@ def test_code_that_is_elsewhere_or_only_calculates_is_unknown(place: Config) -> 
     assert scan_bytes(keras(place), "m.keras").verdict is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "os.system('x')",
+        "x.popen(y).read()",
+        "exec(x)",
+        "eval(eval(x))",
+        "[open(y) for y in x]",
+        "(lambda z: z.system('x'))(x)",
+    ],
+)
+def test_names_by_which_code_does_harm_are_found_wherever_they_stand(source: str) -> None:
+    """What follows a name in marshalled code may look like a part of it."""
+    for function in ([code_of(source), None, None], code_of(source)):
+        assert scan_bytes(keras(layer("Lambda", function=function)), "m.keras").verdict is Verdict.UNSAFE
+
+
 def test_the_first_and_the_last_configuration_are_judged() -> None:
     harmful = json.dumps(layer("system", "os")).encode()
     honest = json.dumps(HONEST[0]).encode()

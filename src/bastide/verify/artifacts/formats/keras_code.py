@@ -19,12 +19,25 @@ PLAIN_SPECIALS = frozenset(
     {b"__len__", b"__name__", b"__init__", b"__call__", b"__class__", b"__main__", b"__doc__", b"__keras_api__"}
 )
 
+REACHING = frozenset([
+    "write_file", "read_file", "matching_files", "load_op_library", "py_function", "numpy_function", "eager_py_func", "gfile", "get_file", "load_model",
+    "load_weights", "save_weights", "pickle", "joblib", "loads", "shutil", "builtins", "globals", "getattr", "setattr", "importlib", "execfile", "fork",
+    "http", "pty", "pip", "sys", "modules",
+])  # fmt: skip
+"""Further names by which a function in a model reaches files, modules or the network."""
+
 
 def words_of(code: bytes) -> tuple[set[str], set[str]]:
-    """The names in marshalled code, and those by which code does harm."""
-    words = {word.decode() for word in _WORD.findall(code)}
-    special = {word.decode() for word in set(_SPECIAL.findall(code)) - PLAIN_SPECIALS}
-    return words, (load_knowledge().harmful_names & words) | special
+    """The names in marshalled code as far as they can be told, and those by which code does harm."""
+    harmful = {name for name in load_knowledge().harmful_names | REACHING if _has(code, name.encode())}
+    harmful |= {word.decode() for word in set(_SPECIAL.findall(code)) - PLAIN_SPECIALS}
+    return {word.decode() for word in _WORD.findall(code)}, harmful
+
+
+def _has(code: bytes, name: bytes) -> bool:
+    """A name stands behind its length, in one byte or in four; what follows may be a letter as well."""
+    size = len(name)
+    return any(prefix + name in code for prefix in (bytes([size & 0xFF]), size.to_bytes(4, "little")))
 
 
 def decoded(value: Any) -> bytes:
