@@ -171,6 +171,13 @@ def test_stored_members_that_share_their_bytes_are_not_read_without_end() -> Non
     assert report.verdict is Verdict.UNSAFE
 
 
+@pytest.mark.parametrize("settings", [b"\xff", b"\x5c", b"\xe0", b"\x5d\xff\xff\xff\xff"])
+def test_settings_of_lzma_that_there_are_not_are_unknown(settings: bytes) -> None:
+    data = zipped(M(b"a.txt", TEXT, 14))
+    broken = data.replace(b"\x5d" + struct.pack("<L", 1 << 16), settings.ljust(5, b"\0"))
+    assert scanned(broken).verdict == Verdict.UNKNOWN
+
+
 def test_a_ratio_that_deflate_cannot_reach_is_a_bomb() -> None:
     assert {"archive/bomb"} <= ids(zipped(M(b"a.bin", bytes(100 << 20), 12)))
 

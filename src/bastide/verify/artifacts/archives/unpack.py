@@ -59,9 +59,9 @@ class Stream:
         return True
 
     def _one(self) -> Iterator[bytes]:
-        machine = self._make()
         at = self.consumed
         try:
+            machine = self._make()
             while not machine.eof:
                 feed = bytes(self._packed[at : at + CHUNK]) if machine.needs_input else b""
                 starved = machine.needs_input and not feed
