@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import struct
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from bastide.verify.artifacts.model import Severity, Verdict
-from bastide.verify.artifacts.scan import scan_bytes
+from bastide.verify.artifacts.scan import scan_bytes, scan_file
 from tests.verify.artifacts.archives.zips import HARMLESS, TOUCHES, M, ids, torch, zipped
 
 RUNS = "pickle/runs-a-program"
@@ -207,3 +209,20 @@ def test_what_rebuilds_a_tensor_is_judged_as_a_call(module: bytes) -> None:
 def test_a_long_beginning_hides_nothing() -> None:
     """Nor does a name that isn't one of a pickle."""
     assert RUNS in ids(b"(" + b"N" * 100_000 + b"t0" + TOUCHES, "readme")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_the_file_is_let_go_at_once(tmp_path: Path) -> None:
+    """Not only when the garbage collector comes: a mapping costs address space and an open file."""
+    paths = [tmp_path / name for name in ("a.pt", "b.pt", "c.pkl")]
+    for path, data in zip(paths, (torch(pickle=TENSOR), LEGACY, TOUCHES), strict=True):
+        path.write_bytes(data)
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for path in paths:
+            scan_file(path)
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    finally:
+        gc.enable()

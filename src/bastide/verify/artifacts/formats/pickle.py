@@ -94,5 +94,7 @@ def _would_call(source: Source) -> bool:
 
 def _tried(source: Source) -> tuple[Outcome, int]:
     judge = Judge(load_knowledge())
-    judge.machine = Machine(source.data, judge, max_steps=TRIAL)
-    return judge.machine.run(), judge.calls
+    judge.machine = machine = Machine(source.data, judge, max_steps=TRIAL)
+    outcome = machine.run()
+    del machine.observer
+    return outcome, judge.calls

@@ -45,8 +45,11 @@ def _within(offset: int, places: list[tuple[int, int]]) -> bool:
 
 def _run(data: Buffer, start: int, hooks: dict[str, Hook], *, persistent: bool, script: bool) -> tuple[Outcome, Judge]:
     judge = Judge(load_knowledge(), persistent=persistent, hooks=hooks, own=("__torch__.",) if script else ())
-    judge.machine = Machine(data, judge, start)
-    return judge.machine.run(), judge
+    judge.machine = machine = Machine(data, judge, start)
+    outcome = machine.run()
+    # Without this the two would hold each other, and the file's mapping with them, until they are collected.
+    del machine.observer
+    return outcome, judge
 
 
 def report(outcome: Outcome, judge: Judge, scan: Scan) -> None:
