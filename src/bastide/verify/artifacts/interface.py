@@ -98,6 +98,10 @@ class Scan:
         """Something was not read, so nothing is known of it."""
         self.add("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read: {why}", offset)
 
+    def defect(self, problem: Exception) -> None:
+        """A reader has failed on this content, which is its fault: nothing is known of the rest."""
+        self.unread(f"a defect of Bastide's reader, please report it ({type(problem).__name__})")
+
     def malformed(self, id: str, message: str, offset: int | None = None, evidence: str = "") -> None:
         """Loaders refuse this, or disagree about it."""
         self.add(id, Tier.MALFORMED, Severity.MEDIUM, message, offset, evidence)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bastide.errors import Diagnostic, Location, UsageError
 from bastide.verify.artifacts.formats import readers_of
-from bastide.verify.artifacts.interface import Buffer, Limits, Scan, Source
+from bastide.verify.artifacts.interface import Buffer, Limits, Reader, Scan, Source
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 
 ENGINE = "1"
@@ -59,10 +59,21 @@ def read_all(source: Source, scan: Scan) -> str:
     """Has every reader read it that claims it; returns the format, or formats joined by `+`."""
     if source.size == 0:
         return "empty"
-    formats = [reader.read(source, scan) or reader.format for reader in readers_of(source)]
+    formats = [_read(reader, source, scan) for reader in readers_of(source)]
     if formats:
         return "+".join(dict.fromkeys(formats))
     return _unclaimed(source, scan)
+
+
+def _read(reader: Reader, source: Source, scan: Scan) -> str:
+    try:
+        return reader.read(source, scan) or reader.format
+    except RecursionError:
+        scan.unread("nested deeper than it can be read")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AssertionError) as problem:
+        # A defect of one reader must not hide what the others find.
+        scan.defect(problem)
+    return reader.format
 
 
 def _unclaimed(source: Source, scan: Scan) -> str:
