@@ -9,10 +9,13 @@ all that has to be known of it is where it ends and how many entries it puts int
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from bastide.verify.artifacts.pickles.literals import Buffer
 from bastide.verify.artifacts.pickles.values import Plain
 
+LONG = 1 << 20
+"""Bytes of a pickle from which on leaps are tried: to compile the expressions takes a third of a second."""
 WORTH = 2048
 """Bytes from which on a leap is worth its price."""
 NESTED = 4
@@ -23,6 +26,7 @@ UNSEEN = Plain("unseen")
 """An entry of the memo from such a stretch."""
 
 
+@cache
 def _patterns() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     sized = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in range(256))
     literal = rb"K.|[N\x88\x89]|h.|[\x8c\x8aCU](?:" + sized + rb")|M..|G.{8}|[Jj].{4}"
@@ -37,16 +41,13 @@ def _patterns() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     )
 
 
-_STRETCH, _MEMOIZED = _patterns()
-
-
 def stretch(data: Buffer, start: int, end: int) -> int:
     """Where the stretch of mere data that begins at `start` ends, at most `end`."""
-    found = _STRETCH.match(data, start, end)
+    found = _patterns()[0].match(data, start, end)
     return found.end() if found else start
 
 
 def memoized(data: Buffer, start: int, end: int) -> int:
     """How many entries a stretch puts into the memo."""
     # One more stands at the end: else the search would begin anew at each byte behind the last one.
-    return _MEMOIZED.subn(b"", bytes(data[start:end]) + b"\x94")[1] - 1
+    return _patterns()[1].subn(b"", bytes(data[start:end]) + b"\x94")[1] - 1

@@ -27,14 +27,15 @@ class Machine(State):
         """Goes to the end of the pickle."""
         start = self.pos
         try:
-            return self._run(leaping=True)
+            return self._run(leaping=self.size - start >= leap.LONG)
         except Unseen:
             # What was leapt over is asked for: all of it again, step by step. The observer hears of some things twice.
             self.__init__(self.data, self.observer, start, self.steps)  # type: ignore[misc]
             return self._run(leaping=False)
 
     def _run(self, *, leaping: bool) -> Outcome:
-        budget, block = self.steps, FEW
+        # Most large files have few opcodes and large literals: nothing to leap over.
+        budget, block = self.steps, MANY
         try:
             while budget > 0:
                 self._walk(min(block, budget))
