@@ -251,3 +251,24 @@ def test_memories_are_bounded() -> None:
     one._labels |= {str(n): Label() for n in range(MEMORIES)}
     one["b"] = Label()
     assert one["b"] == one.get("c") == WORST
+
+
+@pytest.mark.parametrize("caller", [ANN, EVE])
+def test_a_name_hides_nothing_of_a_stored_response(caller: Caller) -> None:
+    """Under a name, too, only a response that the guard knows of this caller is gone on from, with all that it had seen."""
+    f = Fixture()
+    first = f.of("Read my mail")
+    f.taint(first)
+    f.all.answered(first, "resp_1")
+    turns = (Turn(Role.USER, (Text("Go on"),)),)
+    marks = {id(t): mark(t) for t in turns}
+    request = Request("openai.responses", "gpt", turns, previous="resp_1")
+    if caller is EVE:
+        with pytest.raises(NotFound):
+            f.all.of(f.engine, caller, "fresh", request, marks)
+        return
+    on = f.all.of(f.engine, caller, "fresh", request, marks)
+    assert on is f.named("fresh")
+    assert on.session.label.integrity == first.session.label.integrity == 0
+    with pytest.raises(NotFound):
+        f.all.of(f.engine, caller, "fresh", replace(request, previous="resp_unknown"), marks)

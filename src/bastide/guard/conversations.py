@@ -141,22 +141,26 @@ class Conversations:
         self, engine: Engine, caller: Caller, name: str, request: Request, marks: Mapping[int, bytes]
     ) -> Conversation:
         """The conversation of a request; marks: the digest of each of its turns, by the `id` of the turn."""
-        if name:
-            return self.named(engine, caller, name)
-        self._tidy(engine.settings.bounds)
         whose = who(caller)
+        if name:
+            found = self.named(engine, caller, name)
+            if request.previous and (stored := self._stored(engine, whose, request.previous)) is not found:
+                # A name hides nothing: the provider goes on from what that response had seen.
+                found.session.absorb(stored.session)
+            return found
+        self._tidy(engine.settings.bounds)
         if request.previous:
             return self._stored(engine, whose, request.previous)
-        found = None
+        known = None
         keys = _prefixes(whose, [marks[id(turn)] for turn in request.turns])
         # The longest history that was seen before; the last message is new.
         for key in reversed(keys[:-1]):
-            found = self._get(key, engine)
-            if found is not None:
+            known = self._get(key, engine)
+            if known is not None:
                 held = self._by_key.pop(key)
                 held.keys.remove(key)
                 break
-        found = found or self._new(engine, caller)
+        found = known or self._new(engine, caller)
         if keys:
             self._hold(whose, found, keys[-1])
         return found
