@@ -73,6 +73,8 @@ class Session:
         self._ask = ask
         self._log = log
         self._count = 0
+        self._servers: dict[str, str] = {}
+        """Id of a call that may be made -> the MCP server that it goes to, whose answer its result is."""
 
     @property
     def label(self) -> Label:
@@ -117,13 +119,15 @@ class Session:
             decision = self.conversation.decide(call, component=component, approved=True)
         if decision.allowed:
             self.conversation.made(decision)
+            self._servers[call.id] = component
         if self._log is not None:
             self._log(decision)
         return decision
 
     def result(self, call: ToolCall, content: str, *, is_error: bool = False) -> str:
         """What a tool answered, as the model may have it: attacks cut out, other tenants' items taken out, secrets redacted."""
-        checked, _ = self.conversation.result(ToolResult(call.id, (Text(content, ("content",)),), call.name, is_error))
+        result = ToolResult(call.id, (Text(content, ("content",)),), call.name, is_error)
+        checked, _ = self.conversation.result(result, self._servers.get(call.id, ""))
         [part] = checked.content
         return part.text if isinstance(part, Text) else ""
 
