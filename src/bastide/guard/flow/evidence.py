@@ -58,6 +58,19 @@ class Said:
         self.question: Mapping[str, Any] = {}
         """The arguments of the call that it answers."""
 
+    def echoes(self, value: str) -> bool:
+        """Whether it was asked with this value: to repeat a question vouches for nothing in it."""
+        if not self.question:
+            return False
+        sought, tight = words(value), compact(value)
+        return sought in self._asked[0] or (len(tight) >= 8 and tight in self._asked[1])
+
+    @cached_property
+    def _asked(self) -> tuple[str, str]:
+        """The question as loose words, and as letters and digits."""
+        texts = _texts(self.question)
+        return "\n".join(map(words, texts)), compact("".join(texts))
+
     @property
     def trusted(self) -> bool:
         """Whether all of it is trusted."""
@@ -258,6 +271,21 @@ def _put(top: tuple[Any, list[Any]], node: Any) -> None:
 
 
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def _texts(value: Any) -> list[str]:
+    """Every key and value in some arguments, in their order."""
+    found: list[str] = []
+    todo = [value]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Mapping):
+            todo += [x for key, inner in list(node.items())[::-1] for x in (inner, key)]
+        elif isinstance(node, list | tuple):
+            todo += list(node)[::-1]
+        elif node is not None:
+            found.append(str(node))
+    return found
 
 
 def names(value: str) -> Iterator[str]:

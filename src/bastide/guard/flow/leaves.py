@@ -77,7 +77,10 @@ _CONTENT = (
     "question prompt caption memo details location remark headline instructions html_body data payload "
     "value_text"
 )
-_AMOUNT = "amount price total sum cost fee budget balance money payment salary limit_amount value donation tip rate"
+_AMOUNT = (
+    "amount price total sum cost fee budget balance money payment salary limit_amount value donation tip rate "
+    "quantity qty units shares"
+)
 _WHEN = (
     "date time day start end when deadline due datetime timestamp until from_date to_date month year at begin "
     "expires checkin checkout"
@@ -98,6 +101,7 @@ _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
     (Kind.WHEN, frozenset(_WHEN.split())),
     (Kind.FLAG, frozenset(_FLAG.split())),
 )
+_COUNTS = frozenset(["quantity", "qty", "units", "shares"])
 _SELECTS = frozenset(["id", "ids", "key", "uuid", "name", "names", "no", "nr", "number", "num"])
 _RUNS = frozenset(["command", "cmd", "code", "script", "sql", "query", "statement", "expression", "shell", "argv"])
 """What a machine runs: it decides everything, however long it is."""
@@ -182,7 +186,9 @@ def judge(name: str, value: Any) -> Kind:
         return Kind.WHICH
     by_name = _by_name(name.lower(), parts)
     if isinstance(value, int | float) or number(text) is not None:
-        return _of_number(by_name, parts)
+        # One of a thing is what everybody means who says no number.
+        one = number(text) == 1 and not _COUNTS.isdisjoint(parts)
+        return Kind.NUMBER if one else _of_number(by_name, parts)
     dated = days(text) or (times(text) and len(text) < 12)
     if dated and len(text) <= 40 and by_name not in (Kind.CONTENT, Kind.FREE):
         return Kind.WHEN

@@ -20,6 +20,13 @@ _COMMON = (
     "update user users which would"
 )
 _GENERIC = frozenset(_COMMON.split())
+_LINKING = frozenset(
+    [
+        "a", "an", "and", "at", "by", "de", "der", "die", "du", "el", "en", "et", "for", "im", "in", "la", "le", "of", "on", "or",
+        "the", "to", "und", "von",
+    ]
+)  # fmt: skip
+"""Words that say nothing by themselves. Not all short ones: cut into pieces, anything consists of those."""
 _NEAR = 240
 MAX_TERMS = 200
 _ORDINALS = ("st", "nd", "rd", "th")
@@ -53,7 +60,7 @@ class Lookup:
 
     def in_trusted(self, leaf: Leaf) -> bool:
         """Whether a trusted result, or a trusted field of a result, has this value."""
-        if _said_by((s for s in self.trusted if s.role == "tool"), leaf):
+        if _said_by((s for s in self.trusted if s.role == "tool" and not s.echoes(leaf.value)), leaf):
             return True
         return any(a.integrity >= self.level for _, a in self.atoms_of(leaf))
 
@@ -63,7 +70,7 @@ class Lookup:
         amount = number(leaf.value) if leaf.kind == Kind.AMOUNT else None
         if amount is not None:
             found += [(s, a) for n, s, a in self._by_number if n == amount]
-        return found
+        return [(s, a) for s, a in found if a.integrity < self.level or not s.echoes(leaf.value)]
 
     @cached_property
     def _by_tokens(self) -> dict[str, list[tuple[Said, Atom]]]:
@@ -161,7 +168,9 @@ class Lookup:
         """Whether every word of a text is one that the user or the system prompt used: it carries nothing else."""
         found = words(value).split()
         return (
-            bool(found) and len(found) <= 100 and all(len(w) < 3 or f" {w} " in self._instructed_words for w in found)
+            bool(found)
+            and len(found) <= 100
+            and all(w in _LINKING or f" {w} " in self._instructed_words for w in found)
         )
 
     @cached_property

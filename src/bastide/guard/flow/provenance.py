@@ -28,7 +28,7 @@ from bastide.guard.flow.evidence import Said
 from bastide.guard.flow.intent import Asked, asked, groups_of_tool
 from bastide.guard.flow.leaves import STRICT, Kind, Leaf, destinations, is_email, is_money, leaves
 from bastide.guard.flow.lookup import Lookup, spoken_times
-from bastide.guard.flow.words import bare_url, days, number, same_day, tokens, widens
+from bastide.guard.flow.words import bare_url, days, is_moment, number, same_day, tokens, widens
 from bastide.guard.model import Influence, Label, Meaning, SideEffect, Untraced
 
 SHOWN, SHOWN_LEAVES = 80, 50
@@ -109,7 +109,7 @@ def _label(every: Iterable[Leaf], lookup: Lookup, session: Label) -> Label:
             continue
         sought = tokens(leaf.value)
         homes = [s.label for s in lookup.all if s.role != "assistant" and sought in s.tokens]
-        if not homes and leaf.kind == Kind.WHEN:
+        if not homes and leaf.kind == Kind.WHEN and is_moment(leaf.value):
             continue
         if not homes and lookup.of_user_words(leaf.value):
             homes = [s.label for s in lookup.instructed]

@@ -157,6 +157,16 @@ def times(text: str) -> frozenset[tuple[int, int]]:
     return frozenset(t for t in found if t[0] < 25 and t[1] < 60)
 
 
+_MOMENT = re.compile(
+    r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4})?(?:(?:^|[T ])\d{1,2}:\d{2}(?::\d{2}(?:\.0+)?)?(?:Z|[+-]\d{2}:\d{2})?)?"
+)
+
+
+def is_moment(text: str) -> bool:
+    """Whether a text is a day, a time or both, and nothing else: beside a date anything could be said."""
+    return bool(text.strip()) and _MOMENT.fullmatch(text.strip()) is not None
+
+
 def same_day(wanted: Day, named: frozenset[Day]) -> bool:
     """Whether a text names this day; a text without a year means any year."""
     return (
