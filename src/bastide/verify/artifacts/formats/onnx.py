@@ -72,7 +72,12 @@ class OnnxReader:
         """By the extension, or by the fields of a model that begins with its version."""
         if source.extension == "onnx":
             return True
-        return source.size > 1 and source.head(1) == b"\x08" and 1 <= source.data[1] <= 20 and starts_like(source.data, MODEL, 7)
+        return (
+            source.size > 1
+            and source.head(1) == b"\x08"
+            and 1 <= source.data[1] <= 20
+            and starts_like(source.data, MODEL, 7)
+        )
 
     def read(self, source: Source, scan: Scan) -> None:
         """All graphs, functions and tensors."""

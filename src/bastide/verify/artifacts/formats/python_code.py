@@ -49,6 +49,15 @@ def check_python(data: bytes, scan: Scan, start: int = 0) -> None:
     for harm in found[:REPORTED]:
         offset = start + sum(map(len, lines[: harm.line - 1])) + harm.column
         if harm.at_import:
-            scan.add("python/runs-at-import", Tier.EXECUTES, Severity.HIGH, f"when it is imported, it {harm.effect}", offset, harm.name)
+            scan.add(
+                "python/runs-at-import",
+                Tier.EXECUTES,
+                Severity.HIGH,
+                f"when it is imported, it {harm.effect}",
+                offset,
+                harm.name,
+            )
         else:
-            scan.add("python/harmful-call", Tier.POLICY, Severity.MEDIUM, f"has code that {harm.effect}", offset, harm.name)
+            scan.add(
+                "python/harmful-call", Tier.POLICY, Severity.MEDIUM, f"has code that {harm.effect}", offset, harm.name
+            )
