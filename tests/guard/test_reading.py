@@ -13,9 +13,10 @@ from bastide.guard.content.scanner import ContentScanner
 from bastide.guard.conversation import Conversation
 from bastide.guard.detect.cascade import Cascade
 from bastide.guard.events import Request, Role, Text, Tool, ToolCall, ToolResult, Turn
-from bastide.guard.model import Caller, Detection
+from bastide.guard.model import Caller
 from bastide.guard.reading import Reading
 from bastide.guard.settings import Content
+from bastide.recognise.model import Detection
 from tests.guard.content.support import AWS
 from tests.guard.content.test_scanner_unscanned import WIDE
 from tests.guard.detect.support import Fixed

@@ -14,15 +14,14 @@ from bastide.errors import Diagnostic, GuardError, SettingsError, UsageError, di
 from bastide.guard.approvals.book import Approval
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.approvals.webhook import Webhook
-from bastide.guard.content.personal import recogniser
-from bastide.guard.content.scanner import ContentScanner
+from bastide.guard.content.scanner import ContentScanner, beside_rules
 from bastide.guard.content.schema import Unjudged, problem
 from bastide.guard.engine import Engine
 from bastide.guard.gateway.runtime import Parts, Runtime
 from bastide.guard.identity.authenticate import HeaderAuthenticator
 from bastide.guard.identity.credentials import Credentials
 from bastide.guard.identity.keysets import key_set_file
-from bastide.guard.interface import DIRECTIONS, Detector, Limits
+from bastide.guard.interface import Detector, Limits
 from bastide.guard.limits.local import LocalLimits
 from bastide.guard.memories import MemoryLabels
 from bastide.guard.policy.compile import compile_plan
@@ -36,6 +35,7 @@ from bastide.plan.load import load_plan
 from bastide.plan.model import Plan
 from bastide.plan.vocabulary import TRUST_LEVELS
 from bastide.plan.yamlfile import read_text
+from bastide.recognise.model import DIRECTIONS
 
 Sink = Literal["text", "markdown", "html"]
 
@@ -97,7 +97,7 @@ def _answer_schemas(settings: Settings) -> dict[str, Any]:
 
 def _scanner(content: Content, detector: Detector | None, canaries: list[str], settings: Settings) -> ContentScanner:
     try:
-        scanner = ContentScanner(content, detector, canaries=canaries, personal=recogniser(content))
+        scanner = ContentScanner(content, detector, canaries=canaries, personal=beside_rules(content))
     except ValueError as problem:
         raise SettingsError(Diagnostic(f"content: {problem}", settings.location)) from None
     for direction in DIRECTIONS:

@@ -28,7 +28,6 @@ from bastide.guard.limits.loops import LoopGuard
 from bastide.guard.model import (
     Action,
     Caller,
-    Detection,
     Effect,
     Influence,
     Label,
@@ -41,6 +40,7 @@ from bastide.guard.model import (
 )
 from bastide.guard.policy.retrieval import restrict
 from bastide.guard.reading import Intake, Reading
+from bastide.recognise.model import Detection
 
 PartT = TypeVar("PartT", bound=Part)
 

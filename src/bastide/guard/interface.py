@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bastide.guard.model import Caller, Detection, Question, Ruling, Verdict
+from bastide.guard.model import Caller, Question, Ruling, Verdict
+from bastide.recognise.model import Detection, Direction
 
 if TYPE_CHECKING:
     from bastide.guard.content.stream import Check, StreamScanner
-
-Direction = Literal["user", "retrieved", "tool", "system", "assistant"]
-"""Whose text is scanned; `assistant` is what a model wrote, on its way out."""
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
 class Detector(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from bastide.plan.vocabulary import TRUST_LEVELS
+from bastide.recognise.model import Detection
 
 CLASSES: tuple[str, ...] = ("public", "internal", "confidential", "restricted")
 """Data classes, from least to most sensitive; the same as the attribute `class` of data assets."""
@@ -185,25 +186,6 @@ class Ruling(Struct, frozen=True):
     """Id of the plan's flow that permits it; '' when none does."""
     version: str = ""
     """Digest of the policy set that decided."""
-
-
-class Span(Struct, frozen=True, gc=False):
-    """A range of characters, end exclusive, of the text that was scanned."""
-
-    start: int
-    end: int
-
-
-class Detection(Struct, frozen=True):
-    """Something that a detector saw."""
-
-    detector: str
-    """Its path-like id, such as `injection/rules`, `secret/aws-access-key`, `personal/iban`, `exfiltration/markdown-image`."""
-    score: float
-    """0..1; for injection detectors a calibrated probability of an attack."""
-    spans: tuple[Span, ...] = ()
-    why: str = ""
-    """For people: what was seen, never the secret itself."""
 
 
 class Outcome(StrEnum):

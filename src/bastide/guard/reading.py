@@ -17,9 +17,9 @@ from bastide.guard.content.strings import mapped, strings
 from bastide.guard.events import Opaque, Part, Path, Request, Role, Text, Tool, ToolCall, ToolResult, Turn
 from bastide.guard.flow.session import Endorsement
 from bastide.guard.flow.tools import changed, digests, shadowing
-from bastide.guard.interface import Direction
-from bastide.guard.model import Action, Detection, Meaning, Outcome, Verdict
+from bastide.guard.model import Action, Meaning, Outcome, Verdict
 from bastide.guard.policy.retrieval import needs_check, recheck
+from bastide.recognise.model import Detection, Direction
 
 if TYPE_CHECKING:
     from bastide.guard.conversation import Conversation

@@ -352,7 +352,7 @@ def _check_thresholds(thresholds: Thresholds) -> Faults:
 
 def _check_content(content: Content) -> Faults:
     if content.personal_types:
-        from bastide.guard.content.personal import types
+        from bastide.recognise.presidio import types
 
         for word in content.personal_types:
             if word not in types():

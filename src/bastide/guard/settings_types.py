@@ -12,9 +12,9 @@ from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from bastide.guard.interface import DIRECTIONS
 from bastide.guard.model import CLASSES
 from bastide.plan.vocabulary import TRUST_LEVELS
+from bastide.recognise.model import DIRECTIONS
 
 
 @dataclass(frozen=True, slots=True)

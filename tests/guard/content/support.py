@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from bastide.guard.content.scanner import ContentScanner
 from bastide.guard.content.stream import StreamScanner
-from bastide.guard.model import Detection, Outcome, Span
+from bastide.guard.model import Outcome
 from bastide.guard.settings import Content
+from bastide.recognise.model import Detection, Span
 
 # Written in parts, so that no file of the repository holds what looks like a credential.
 AWS = "AKIA" + "Q3EG7RTXLM2PWN5V"

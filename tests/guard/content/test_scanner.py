@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bastide.errors import UsageError
-from bastide.guard.content import personal
 from bastide.guard.content.redact import Vault
-from bastide.guard.content.rules import builtin
-from bastide.guard.content.scanner import ContentScanner, noisy_or
+from bastide.guard.content.scanner import ContentScanner, beside_rules, noisy_or
 from bastide.guard.interface import Scanner
-from bastide.guard.model import Detection, Outcome, Span
+from bastide.guard.model import Outcome
 from bastide.guard.settings import Content, Thresholds
+from bastide.recognise import presidio as personal
+from bastide.recognise.model import Detection, Span
+from bastide.recognise.rules import builtin
 from tests.guard.content.support import AWS, Fake, scanner
 
 SCANNER = scanner(personal="redact")
@@ -159,19 +160,19 @@ def test_presidio_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch)
     personal.presidio.cache_clear()
     for content, lacking in opened:
         monkeypatch.setattr(personal, "missing", lambda _, lacking=lacking: lacking)
-        made.append(personal.recogniser(content) is not None)
+        made.append(beside_rules(content) is not None)
     assert made == [True, False, False, False]
-    assert personal.recogniser(Content()) is None
+    assert beside_rules(Content()) is None
     personal.presidio.cache_clear()
     monkeypatch.setattr(personal, "missing", lambda _: "gone")
     with pytest.raises(UsageError, match="gone"):
-        personal.recogniser(Content(personal="flag", personal_engine="presidio"))
+        beside_rules(Content(personal="flag", personal_engine="presidio"))
 
 
 def test_what_presidio_lacks_is_said() -> None:
     """No package is guessed or fetched."""
     with pytest.raises(UsageError, match="isn't installed"):
-        personal.recogniser(Content(personal="flag", personal_engine="presidio", personal_model="xx_no_such_model"))
+        beside_rules(Content(personal="flag", personal_engine="presidio", personal_model="xx_no_such_model"))
 
 
 def test_presidio_itself() -> None:
@@ -247,7 +248,7 @@ def test_time_grows_with_length_and_no_faster(unit: str) -> None:
 
 def test_files_hold_no_credentials() -> None:
     """Secret examples are written in parts: no rule file holds what a secret scanner would report."""
-    from bastide.guard.content.normalise import KNOWLEDGE
+    from bastide.recognise.normalise import KNOWLEDGE
 
     some = scanner(secrets="block")
     for rule in builtin():

@@ -11,8 +11,9 @@ import pytest
 from bastide.guard.content.scanner import ContentScanner
 from bastide.guard.detect.cascade import Cascade
 from bastide.guard.detect.fast import shipped
-from bastide.guard.model import Detection, Outcome
+from bastide.guard.model import Outcome
 from bastide.guard.settings import Content
+from bastide.recognise.model import Detection
 from tests.guard.detect.support import Fixed
 
 WIDE = replace(shipped(), grey=(0.0, 1.1))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from bastide.guard.content.leakage import Leakage
 from bastide.guard.content.redact import Vault
 from bastide.guard.content.stream import Check, StreamScanner
-from bastide.guard.model import Detection, Outcome, Span
+from bastide.guard.model import Outcome
+from bastide.recognise.model import Detection, Span
 from tests.guard.content.support import AWS, CANARY, cut, feed, scanner
 
 SCANNER = scanner(topics_denied={"horses": ("horse racing",)})

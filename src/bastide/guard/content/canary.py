@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from bastide.guard.content.normalise import normalise
-from bastide.guard.content.rules import LONGEST, Rule
+from bastide.recognise.normalise import normalise
+from bastide.recognise.rules import LONGEST, Rule
 
 _SHORTEST = 8
 

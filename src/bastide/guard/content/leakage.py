@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bastide.guard.model import Detection, Span
+from bastide.recognise.model import Detection, Span
 
 _WORD = re.compile(r"\w+")
 _SHINGLE = 3

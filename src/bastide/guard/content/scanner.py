@@ -14,15 +14,16 @@ from msgspec.structs import replace as altered
 
 from bastide.errors import LimitError
 from bastide.guard.content import canary, topics
-from bastide.guard.content.encoded import DEPTH, views
-from bastide.guard.content.normalise import Normalised, normalise, printable
-from bastide.guard.content.personal import Recogniser
 from bastide.guard.content.redact import PLACEHOLDER, Vault, replace
-from bastide.guard.content.rules import Finding, Rule, builtin, matcher
 from bastide.guard.content.stream import Answers, Check, StreamScanner
-from bastide.guard.interface import Detector, Direction
-from bastide.guard.model import Detection, Outcome, Span, Verdict
+from bastide.guard.interface import Detector
+from bastide.guard.model import Outcome, Verdict
 from bastide.guard.settings import Content, Thresholds
+from bastide.recognise.encoded import DEPTH, views
+from bastide.recognise.model import Detection, Direction, Span
+from bastide.recognise.normalise import Normalised, normalise, printable
+from bastide.recognise.presidio import Recogniser, recogniser
+from bastide.recognise.rules import Finding, Rule, builtin, matcher
 
 _ORDER = {outcome: index for index, outcome in enumerate(Outcome)}
 _CACHE, _FEW = 4096, 64
@@ -43,6 +44,11 @@ def noisy_or(detections: Sequence[Detection]) -> float:
     for score in best.values():
         clean *= 1.0 - score
     return round(1.0 - clean, 6)
+
+
+def beside_rules(content: Content) -> Recogniser | None:
+    """What looks for personal data beside the rules, by the settings. Raises `UsageError` for what isn't installed."""
+    return None if content.personal == "off" else recogniser(content.personal_engine, content.personal_model)
 
 
 class ContentScanner:

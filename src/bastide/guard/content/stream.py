@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from bastide.errors import LimitError
 from bastide.guard.content.code import Fences, inline
-from bastide.guard.content.normalise import Normalised, normalise
 from bastide.guard.content.redact import Vault, unfinished
-from bastide.guard.content.rules import LONGEST, Matcher
-from bastide.guard.model import Detection, Outcome, Span, Verdict
+from bastide.guard.model import Outcome, Verdict
+from bastide.recognise.model import Detection, Span
+from bastide.recognise.normalise import Normalised, normalise
+from bastide.recognise.rules import LONGEST, Matcher
 
 
 class Check(Struct, frozen=True):

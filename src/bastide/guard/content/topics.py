@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bastide.guard.content.normalise import normalise
-from bastide.guard.content.rules import LONGEST, Rule
+from bastide.recognise.normalise import normalise
+from bastide.recognise.rules import LONGEST, Rule
 
 
 def rules(denied: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:

@@ -14,8 +14,7 @@ from typing import Literal, Protocol
 from bastide.guard.detect.fast import FastModel, Found, shipped
 from bastide.guard.detect.features import STEP, WINDOW
 from bastide.guard.detect.transformer import installed
-from bastide.guard.interface import Direction
-from bastide.guard.model import Detection, Span
+from bastide.recognise.model import Detection, Direction, Span
 
 Mode = Literal["off", "fast", "full"]
 REPORTED = 0.002

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import re2  # type: ignore[import-untyped]
 
 from bastide.guard.flow.words import fold
-from bastide.guard.model import Detection, Span
+from bastide.recognise.model import Detection, Span
 
 MAX_FOUND, MAX_URL = 1000, 4000
 _TARGET = r"\(\s*<?(?P<url>[^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)?)>?(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)"

@@ -18,7 +18,7 @@ import re2  # type: ignore[import-untyped]
 
 from bastide.guard.content.cache import ByDigest
 from bastide.guard.events import Tool
-from bastide.guard.model import Detection
+from bastide.recognise.model import Detection
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 _PLAIN = msgspec.json.Encoder()

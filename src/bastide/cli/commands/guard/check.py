@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bastide.guard.content.scanner import ContentScanner
-    from bastide.guard.interface import Direction
     from bastide.guard.model import Verdict
     from bastide.guard.settings import Content
+    from bastide.recognise.model import Direction
 
 ROLES = ("user", "retrieved", "tool", "system", "assistant")
 LINE = 8 * 1024 * 1024
@@ -109,8 +109,7 @@ def _scanner(
     settings: Path | None, classifier: Literal["off", "fast", "full"] | None, quiet: bool
 ) -> tuple[ContentScanner, int]:
     """The scanner, and for how many texts at a time it is worth asking."""
-    from bastide.guard.content.personal import recogniser
-    from bastide.guard.content.scanner import ContentScanner
+    from bastide.guard.content.scanner import ContentScanner, beside_rules
     from bastide.guard.detect.cascade import Cascade
     from bastide.guard.detect.transformer import folder
     from bastide.guard.settings import Content
@@ -133,7 +132,7 @@ def _scanner(
             "full": "rules, the fast model, the transformer where it isn't sure",
         }
         click.echo(f"checking with {words[mode]}", err=True)
-    scanner = ContentScanner(_with(content, mode), Cascade(mode), personal=recogniser(content))
+    scanner = ContentScanner(_with(content, mode), Cascade(mode), personal=beside_rules(content))
     return scanner, WORKERS if mode == "full" else 1
 
 

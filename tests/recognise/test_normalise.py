@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bastide.errors import LimitError
-from bastide.guard.content.normalise import hidden_text, normalise, printable
+from bastide.recognise.normalise import hidden_text, normalise, printable
 
 ANY = st.text(st.characters(exclude_categories=())) | st.text(
     "a\u0435\u200bÀﬁ\uff21\ud800e\u0301\U000e0041\ufe0f 한\u1100\u1161\n", max_size=40

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bastide.guard.content.encoded import _MORSE, views
-from bastide.guard.content.normalise import normalise
-from bastide.guard.model import Outcome, Span
+from bastide.guard.model import Outcome
+from bastide.recognise.encoded import _MORSE, views
+from bastide.recognise.model import Span
+from bastide.recognise.normalise import normalise
 from tests.guard.content.support import AWS, scanner
 
 SCANNER = scanner()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bastide.guard.content import validators as v
+from bastide.recognise import validators as v
 
 DIGITS = st.text("0123456789", min_size=1, max_size=20)
 

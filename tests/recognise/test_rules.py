@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bastide.errors import KnowledgeError, LimitError
-from bastide.guard.content.normalise import normalise
-from bastide.guard.content.rules import LONGEST, Matcher, Rule, builtin, example, read_rule
+from bastide.recognise.normalise import normalise
+from bastide.recognise.rules import LONGEST, Matcher, Rule, builtin, example, read_rule
 
 
 @pytest.mark.parametrize("rule", builtin(), ids=lambda rule: rule.id)

@@ -18,8 +18,8 @@ from urllib.parse import unquote_to_bytes
 import re2  # type: ignore[import-untyped]
 from msgspec import Struct
 
-from bastide.guard.content.normalise import Normalised, hidden_text
-from bastide.guard.model import Span
+from bastide.recognise.model import Span
+from bastide.recognise.normalise import Normalised, hidden_text
 
 DEPTH = 3
 """Encodings inside of encodings."""

@@ -11,12 +11,11 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from bastide.errors import UsageError
-from bastide.guard.content.rules import builtin
-from bastide.guard.model import Detection, Span
-from bastide.guard.settings import Content
+from bastide.recognise.model import Detection, Span
+from bastide.recognise.rules import builtin
 
 _NAMES = {
     "PERSON": "name",
@@ -47,13 +46,11 @@ def types() -> frozenset[str]:
 Recogniser = Callable[[str], Sequence[Detection]]
 
 
-def recogniser(content: Content) -> Recogniser | None:
-    """What looks for personal data beside the own recognisers, by the settings. Raises `UsageError` for what isn't installed."""
-    if content.personal == "off" or content.personal_engine == "own":
+def recogniser(engine: Literal["auto", "own", "presidio"], model: str) -> Recogniser | None:
+    """What looks for personal data beside the own recognisers. Raises `UsageError` for what isn't installed."""
+    if engine == "own" or (engine == "auto" and missing(model)):
         return None
-    if content.personal_engine == "auto" and missing(content.personal_model):
-        return None
-    return presidio(content.personal_model)
+    return presidio(model)
 
 
 def missing(model: str) -> str:

@@ -18,9 +18,9 @@ import yaml
 from msgspec import Struct
 
 from bastide.errors import Diagnostic, KnowledgeError, LimitError, Location
-from bastide.guard.content.normalise import KNOWLEDGE, Normalised
-from bastide.guard.content.validators import VALIDATORS
-from bastide.guard.interface import Direction
+from bastide.recognise.model import Direction
+from bastide.recognise.normalise import KNOWLEDGE, Normalised
+from bastide.recognise.validators import VALIDATORS
 
 LONGEST = 480
 """Characters that a pattern may match at most."""

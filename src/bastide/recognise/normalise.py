@@ -16,9 +16,9 @@ import yaml
 from msgspec import Struct
 
 from bastide.errors import LimitError
-from bastide.guard.model import Detection, Span
+from bastide.recognise.model import Detection, Span
 
-KNOWLEDGE = Path(__file__).parents[2] / "knowledge" / "content"
+KNOWLEDGE = Path(__file__).parents[1] / "knowledge" / "content"
 """Rules and tables as data."""
 _GROWTH = 4
 """One character can become 18 under NFKC; a text that grows more than this many times is not read."""
