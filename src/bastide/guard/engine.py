@@ -77,13 +77,20 @@ class Engine:
 
         Raises `Denied` with the ruling about the model itself when there are none.
         """
-        by_component = {r.component: r for r in self.settings.models}
-        wanted = [route, *(by_component[c] for c in route.failover if c in by_component)]
-        ruled = [(r, self.may_send(caller, r, action, label)) for r in wanted]
+        ruled = [(r, self.may_send(caller, r, action, label)) for r in self._standing_in(route)]
         allowed = [(r, ruling) for r, ruling in ruled if ruling.effect is Effect.ALLOW]
         if not allowed:
             raise denied(ruled[0][1])
         return allowed
+
+    def leaves(self, route: ModelRoute) -> bool:
+        """Whether what is sent to the model leaves the system, there or at one that may stand in for it."""
+        return any(self.meaning(r.component).outbound for r in self._standing_in(route))
+
+    def _standing_in(self, route: ModelRoute) -> list[ModelRoute]:
+        """The model, and those that may stand in for it, in the order in which they are tried."""
+        by_component = {r.component: r for r in self.settings.models} if route.failover else {}
+        return [route, *(by_component[c] for c in route.failover if c in by_component)]
 
     @cached_property
     def _routes(self) -> Callable[[str], ModelRoute | None]:

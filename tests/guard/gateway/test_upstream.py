@@ -12,7 +12,8 @@ import pytest
 
 from bastide.errors import GuardError, OverLimit, UpstreamError
 from bastide.guard.gateway.upstream import Attempt, Upstreams
-from bastide.guard.settings import Provider
+from bastide.guard.model import Effect, Ruling
+from bastide.guard.settings import ModelRoute, Provider
 from tests.guard.gateway.fake import STREAM_HEAD, Clock, FakeProvider, answer, chunk
 
 OK = [answer({"ok": True})]
@@ -22,7 +23,9 @@ def attempt(fake: FakeProvider | str, component: str = "llm", **times: float) ->
     """A call of a provider with short times."""
     limits = {"connect_timeout": 1.0, "first_byte_timeout": 0.2, "idle_timeout": 0.2, "total_timeout": 5.0} | times
     url = fake if isinstance(fake, str) else fake.url
-    return Attempt(component, Provider(url=url, **limits), "/v1/chat", b"{}", {"authorization": "Bearer x"})
+    provider = Provider(url=url, **limits)
+    route = ModelRoute(component, (component,), (provider,))
+    return Attempt(route, Ruling(Effect.ALLOW, ""), provider, "/v1/chat", b"{}", {"authorization": "Bearer x"})
 
 
 def calling(fakes: list[FakeProvider], test: Callable[[Upstreams], Awaitable[Any]]) -> Any:
@@ -92,7 +95,7 @@ def test_a_dead_provider_is_passed_over() -> None:
 
     async def test(pool: Upstreams) -> str:
         async with await pool.call([attempt("http://127.0.0.1:9", "dead"), attempt(other, "b")], False) as got:
-            return got.attempt.component
+            return got.attempt.route.component
 
     assert calling([other], test) == "b"
 

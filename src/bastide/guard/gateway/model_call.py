@@ -8,8 +8,7 @@ Whatever fails on the way ends in the protocol's own error, is logged as what it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
 
 from bastide.errors import GuardError, Unavailable, UpstreamError
 from bastide.guard.conversations import name_in
@@ -17,25 +16,16 @@ from bastide.guard.engine import Engine
 from bastide.guard.events import Request, Role, Text, ToolResult, Usage
 from bastide.guard.flow.session import mark
 from bastide.guard.gateway.asgi import EVENT_STREAM, JSON, Disconnected, Stream, respond
+from bastide.guard.gateway.attempts import attempts_at, cost, input_tokens, reckon, tokens
 from bastide.guard.gateway.exchange import Exchange
 from bastide.guard.gateway.judge import Judge
 from bastide.guard.gateway.trace import Trace
-from bastide.guard.gateway.upstream import Answer, Attempt
+from bastide.guard.gateway.upstream import Answer
 from bastide.guard.limits.signals import Signal
 from bastide.guard.model import CLASSES, Action, Ruling
 from bastide.guard.protocol.interface import Codec, StreamFilter
 from bastide.guard.protocol.wire import decode, encode
-from bastide.guard.settings import ModelRoute, Provider
-
-PATHS: Mapping[str, str] = {
-    "openai.chat": "/chat/completions",
-    "openai.responses": "/responses",
-    "openai.embeddings": "/embeddings",
-    "anthropic.messages": "/messages",
-}
-ASSUMED_OUTPUT = 1000
-"""Tokens that an answer is reckoned to have when the request doesn't limit it."""
-CHARACTERS_PER_TOKEN = 3.5
+from bastide.guard.settings import ModelRoute
 
 
 def handler(codec: Codec) -> Callable[[Exchange], Awaitable[None]]:
@@ -56,6 +46,7 @@ class ModelCall:
         self._runtime = exchange.runtime
         self._engine = exchange.runtime.engine
         self._codec = codec
+        self._serving: ModelRoute
         self._trace = Trace(exchange.id, codec.NAME, self._engine.version)
 
     async def run(self) -> None:
@@ -85,61 +76,54 @@ class ModelCall:
         request = self._codec.request(decode(await exchange.body()))
         trace.asked_for(request)
         route = engine.route(request.model)
-        trace.component = route.component
+        self._serving, trace.component = route, route.component
         trace.conversation = name = name_in(exchange.headers)
         self._watch(self._runtime.signals.prompted(caller, _asked(request)))
         marks = {id(turn): mark(turn) for turn in request.turns}
         conversation = self._runtime.conversations.of(engine, caller, name, request, marks)
-        trace.took(conversation.read(request, marks, outside=engine.meaning(route.component).outbound))
+        trace.took(conversation.read(request, marks, outside=engine.leaves(route)))
         trace.label = label = conversation.session.label
         for role, class_, text in _new(request, engine):
             trace.said(role, class_, text)
         destinations = engine.destinations(caller, route, _action(request), label)
-        trace.ruled(destinations[0][1])
+        self._goes(*destinations[0])
         document = self._codec.rewrite(request.document, trace.edits) if trace.edits else request.document
-        attempts = list(self._attempts(destinations, document))
-        reserved = await self._runtime.limits.reserve(caller, *_reckon(request, route))
+        attempts = list(attempts_at(destinations, self._codec.NAME, document, self._runtime.credentials))
+        reserved = await self._runtime.limits.reserve(caller, *reckon(request, attempts))
         judge = Judge(self._runtime, conversation, trace)
         try:
             async with (
                 exchange.attended(),
                 await self._runtime.upstreams.call(attempts, _repeatable(request)) as answer,
             ):
-                trace.component = answer.attempt.component
+                self._goes(answer.attempt.route, answer.attempt.ruling)
                 if answer.status >= 400:
                     raise await self._refused(answer)
-                await (self._stream if request.stream else self._whole)(answer, judge)
+                await (self._stream if request.stream else self._whole)(answer, request, judge)
             if trace.reply_id and request.protocol == "openai.responses":
                 self._runtime.conversations.answered(conversation, trace.reply_id)
         finally:
-            if judge.size and trace.usage == Usage():
-                # Streams without numbers, and those that broke off, cost something too.
-                trace.usage = Usage(_input(request), int(judge.size / CHARACTERS_PER_TOKEN) + 1)
+            self._count(request, judge)
             self._watch(self._runtime.signals.answered(caller, trace.usage.output))
-            cost = _cost(trace.usage, route)
-            trace.cost = cost
-            await self._runtime.limits.settle(reserved, trace.usage.input + trace.usage.output, cost)
+            await self._runtime.limits.settle(reserved, trace.usage.input + trace.usage.output, trace.cost)
+
+    def _goes(self, route: ModelRoute, ruling: Ruling) -> None:
+        """Notes which model the request goes to and why it may: at last the one that answered."""
+        self._serving = route
+        self._trace.component = route.component
+        self._trace.ruled(ruling)
+
+    def _count(self, request: Request, judge: Judge) -> None:
+        """Sets what was used and what it costs: before it is logged, and once more when all has ended."""
+        trace = self._trace
+        if judge.size and trace.usage == Usage():
+            # Answers without numbers, and those that broke off, cost something too.
+            trace.usage = Usage(input_tokens(request), tokens(judge.size))
+        trace.cost = cost(trace.usage, self._serving)
 
     def _watch(self, signal: Signal | None) -> None:
         if signal is not None:
             self._trace.signal(signal.name, signal.subject, signal.why)
-
-    def _attempts(self, destinations: Sequence[tuple[ModelRoute, Ruling]], document: Any) -> Iterator[Attempt]:
-        """The providers to try, with the body and the credential of each."""
-        family = self._codec.NAME.split(".")[0]
-        for route, _ in destinations:
-            name = route.upstream_name
-            body = encode({**document, "model": name} if name else document)
-            for provider in route.providers:
-                if provider.protocol == family:
-                    headers = {**_headers(provider), **self._credential(provider)}
-                    yield Attempt(route.component, provider, PATHS[self._codec.NAME], body, headers)
-
-    def _credential(self, provider: Provider) -> Mapping[str, str]:
-        if provider.key is None:
-            return {}
-        key = self._runtime.credentials.get(provider.key)
-        return {"x-api-key": key} if provider.protocol == "anthropic" else {"authorization": f"Bearer {key}"}
 
     async def _refused(self, answer: Answer) -> GuardError:
         """What the caller is told of a provider's refusal."""
@@ -154,7 +138,7 @@ class ModelCall:
             error.status = answer.status
         return error
 
-    async def _whole(self, answer: Answer, judge: Judge) -> None:
+    async def _whole(self, answer: Answer, request: Request, judge: Judge) -> None:
         trace = self._trace
         body = await answer.read(self._engine.settings.bounds.reply)
         reply = self._codec.reply(decode(body, UpstreamError, "the provider's answer"))
@@ -163,10 +147,11 @@ class ModelCall:
         # Only what was decoded goes on: then nothing can be read in two ways.
         data = encode(document)
         trace.said("assistant", trace.label.confidentiality, judge.said)
+        self._count(request, judge)
         await self._record()
         await respond(self._exchange.send, 200, data, JSON)
 
-    async def _stream(self, answer: Answer, judge: Judge) -> None:
+    async def _stream(self, answer: Answer, request: Request, judge: Judge) -> None:
         trace = self._trace
         out = Stream(self._exchange.send, EVENT_STREAM, write_timeout=self._engine.settings.bounds.read_timeout)
         filter_ = self._codec.filter(judge)
@@ -184,6 +169,7 @@ class ModelCall:
             # The client has half an answer; the only honest end is the error in the stream.
             trace.failed(error)
             self._runtime.blame(trace, error)
+        self._count(request, judge)
         await self._record()
         if rest:
             await out.write(rest)
@@ -250,29 +236,6 @@ def _repeatable(request: Request) -> bool:
     """Whether calling twice has no effect but the bill: nothing in it makes the provider act or store."""
     document = request.document
     return not (document.get("store") or document.get("background") or request.opaque)
-
-
-def _reckon(request: Request, route: ModelRoute) -> tuple[int, float]:
-    """Tokens and cost that a request may need at most, as far as one can tell before."""
-    used = Usage(_input(request), request.max_tokens or ASSUMED_OUTPUT)
-    return used.input + used.output, _cost(used, route)
-
-
-def _input(request: Request) -> int:
-    size = sum(len(p.text) for t in request.turns for p in t.parts if hasattr(p, "text"))
-    return int(size / CHARACTERS_PER_TOKEN) + 1
-
-
-def _cost(usage: Usage, route: ModelRoute) -> float:
-    return (usage.input * route.input_price + usage.output * route.output_price) / 1e6
-
-
-def _headers(provider: Provider) -> dict[str, str]:
-    """No header of the client's goes on: none is needed, and each could carry a credential."""
-    found = {"content-type": "application/json", **provider.headers}
-    if provider.protocol == "anthropic":
-        found.setdefault("anthropic-version", "2023-06-01")
-    return found
 
 
 def _message(said: str) -> str:

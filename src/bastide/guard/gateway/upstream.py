@@ -18,7 +18,8 @@ import aiohttp
 
 from bastide.errors import GuardError, OverLimit, UpstreamError
 from bastide.guard.gateway.breaker import Breaker
-from bastide.guard.settings import Provider
+from bastide.guard.model import Ruling
+from bastide.guard.settings import ModelRoute, Provider
 
 NOT_TAKEN = frozenset({429, 503})
 FAILED = frozenset({500, 502, 504, 529})
@@ -31,7 +32,10 @@ _SHORT = 8
 class Attempt:
     """One provider to try, and what to send to it."""
 
-    component: str
+    route: ModelRoute
+    """The model that would answer."""
+    ruling: Ruling
+    """Why the request may go to it."""
     provider: Provider
     path: str
     """Below the provider's base address."""
