@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,14 +108,19 @@ def engine(url: str, more: str = "", plan: str = PLAN) -> Engine:
 class Guard:
     """A running guard, as a test sees it."""
 
-    def __init__(self, runtime: Runtime, recorder: FakeRecorder, provider: FakeProvider, port: int) -> None:
+    def __init__(self, runtime: Runtime, recorder: FakeRecorder, provider: FakeProvider, listener: Any) -> None:
         self.runtime = runtime
         self.recorder = recorder
         self.provider = provider
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.listener = listener
+        self.port = int(listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
         self.to_close: list[Any] = []
         self.loop = asyncio.get_running_loop()
+
+    def buffers(self, size: int) -> None:
+        """How much the system keeps of what the guard sends, of each connection from now on; else it is megabytes."""
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def inside(self, what: Callable[[], Any]) -> Any:
         """What a function gives when it is called in the guard's own loop."""
@@ -159,7 +165,7 @@ def running(
             while not server.started and not task.done():
                 await asyncio.sleep(0.01)
             if server.started:
-                found.append(Guard(runtime, recorder, provider, server.servers[0].sockets[0].getsockname()[1]))
+                found.append(Guard(runtime, recorder, provider, server.servers[0].sockets[0]))
             ready.set()
             await task
 

@@ -128,15 +128,20 @@ class Stream:
         """
         if not self.started:
             self.started = True
-            await self._send({"type": "http.response.start", "status": self._status, "headers": list(self._headers)})
+            start = {"type": "http.response.start", "status": self._status, "headers": list(self._headers)}
+            await self._in_time(start)
         if data:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._send({"type": "http.response.body", "body": data, "more_body": True})
-            except TimeoutError:
-                raise Unavailable("the client reads too slowly", code="slow_client") from None
+            await self._in_time({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
-        """Ends it."""
+        """Ends it. Raises `Unavailable` as `write` does."""
         await self.write(b"")
-        await self._send({"type": "http.response.body", "body": b""})
+        await self._in_time({"type": "http.response.body", "body": b""})
+
+    async def _in_time(self, message: MutableMapping[str, Any]) -> None:
+        # Each waits for what was sent before it: the first one too, when an earlier answer on this connection isn't read.
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._send(message)
+        except TimeoutError:
+            raise Unavailable("the client reads too slowly", code="slow_client") from None

@@ -66,8 +66,10 @@ class Exchange:
         return not self._read and (b"transfer-encoding" in found or not length.isdigit() or int(length[:16]) > _EMPTIED)
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        """ASGI's send; every answer names the request."""
+        """ASGI's send; every answer names the request. Raises `Disconnected` for a second start: what fails in an answer can only end it."""
         if message["type"] == "http.response.start":
+            if self.started:
+                raise asgi.Disconnected
             self.started = True
             message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
         else:

@@ -46,7 +46,9 @@ def configuration(
         host=host,
         port=port,
         fd=socket,
-        http=bounded(lambda: runtime.engine.settings.bounds.read_timeout, runtime.counted),
+        http=bounded(
+            lambda: runtime.engine.settings.bounds.read_timeout, runtime.counted, runtime.metrics.disconnected
+        ),
         access_log=False,
         log_config=None,
         server_header=False,
