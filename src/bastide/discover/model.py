@@ -67,10 +67,10 @@ class Value:
         found: tuple[Value, ...] = (self,)
         for step in path.split("."):
             found = tuple(child for value in found for child in value._step(plain_key(step)))
-        return tuple(leaf for value in found for leaf in value._elements())
+        return tuple(leaf for value in found for leaf in value.elements())
 
     def _step(self, key: str) -> Iterator[Value]:
-        for value in self._elements():
+        for value in self.elements():
             if value.state is State.UNKNOWN and value.data is None:
                 yield value
             elif isinstance(value.data, Mapping):
@@ -78,10 +78,11 @@ class Value:
                 # `*` in a resource: some attributes could not be read, so none is surely absent.
                 yield from hits or ([value.data[REST]] if REST in value.data else [])
 
-    def _elements(self) -> Iterator[Value]:
+    def elements(self) -> Iterator[Value]:
+        """The elements of a list, lists in it laid out; of anything else, itself."""
         if isinstance(self.data, tuple):
             for element in self.data:
-                yield from element._elements()
+                yield from element.elements()
         else:
             yield self
 

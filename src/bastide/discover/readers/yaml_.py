@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -73,6 +73,7 @@ class _Open:
     tag: str
     items: dict[str, Value] | list[Value]
     key: str | None = None
+    key_line: int = 0
     merged: list[Value] = field(default_factory=list)
     weight: int = 1
 
@@ -156,11 +157,14 @@ class _Builder:
         if isinstance(opened.items, list):
             opened.items.append(value)
         elif opened.key is None:
-            opened.key = value.text or str(value.data)
+            opened.key, opened.key_line = value.text or str(value.data), value.place.line
         elif opened.key == "<<":
             opened.merged.append(value)
             opened.key = None
         else:
+            if value.place.line > opened.key_line and isinstance(value.data, (Mapping, tuple)):
+                # People find a block by its name.
+                value = replace(value, place=replace(value.place, line=opened.key_line))
             opened.items[opened.key] = value
             opened.key = None
 

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Compose service in the shape that all containers have, wherever they run."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from bastide.discover.model import Place, Resource, State, Value
+
+EVERYWHERE = "0.0.0.0"
+"""Interface of a port that is published on all of them."""
+
+
+def container(name: str, service: Value, folder: str, root: Value | None, all_: Mapping[str, Value]) -> Resource:
+    """The resource of a service. `root`: the file; `all_`: the services of the project."""
+    place = service.place
+    scope = f"compose:{folder}"
+    body: dict[str, Value] = {"platform": Value("compose", place)}
+    body |= {
+        k: v for k in ("image", "user", "privileged", "cap_add", "devices", "restart") if (v := service.data.get(k))
+    }
+    for key in ("networks", "network_mode"):
+        if key in service.data:
+            body["network"] = service.data[key]
+    body["command"] = Value(tuple(_command(service)), _first(service, "command", "entrypoint"))
+    body["env"] = Value(_environment(service), _first(service, "environment", "env_file"))
+    body["ports"] = Value(tuple(_ports(service)), _first(service, "ports"))
+    body["mounts"] = Value(tuple(_mounts(service, root)), _first(service, "volumes"))
+    if (build := _build(service, folder)) is not None:
+        body["build"] = build
+    if _is_job(name, all_):
+        body["job"] = Value(True, place)
+    profiles = sorted(str(v.data) for v in service.find("profiles"))
+    said = next((str(v.data) for v in service.find("container_name") if isinstance(v.data, str)), name)
+    hosts = dict.fromkeys([name, said, *(str(v.data) for v in service.find("hostname")), *_aliases(service)])
+    return Resource(
+        f"{folder or '.'}: services.{name}",
+        "container",
+        said,
+        Value(body, place),
+        place,
+        names=tuple(f"host:{h}@{scope}" for h in hosts),
+        scope=scope,
+        variant=",".join(profiles),
+    )
+
+
+def _first(service: Value, *keys: str) -> Place:
+    return next((service.data[k].place for k in keys if k in service.data), service.place)
+
+
+def _command(service: Value) -> Iterator[Value]:
+    for key in ("entrypoint", "command"):
+        value = service.data.get(key)
+        if value is None:
+            continue
+        if isinstance(value.data, str):
+            yield from (replace(value, data=word) for word in _words(value.data))
+        else:
+            yield from value.find("*") if isinstance(value.data, Mapping) else value.elements()
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text, comments=False)
+    except ValueError:
+        return text.split()
+
+
+def _environment(service: Value) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    if (given := service.data.get("x-env-file")) is not None:
+        found |= given.data
+    environment = service.data.get("environment")
+    if environment is None:
+        return found
+    if isinstance(environment.data, Mapping):
+        return found | {k: _given(k, v, found) for k, v in environment.data.items()}
+    for entry in environment.elements():
+        if not isinstance(entry.data, str):
+            name = entry.text.partition("=")[0]
+            if name and "$" not in name:
+                found[name] = replace(entry, text=entry.text.partition("=")[2])
+            continue
+        name, equals, text = entry.data.partition("=")
+        found[name] = replace(entry, data=text) if equals else _given(name, replace(entry, data=None), found)
+    return found
+
+
+def _given(name: str, value: Value, files: Mapping[str, Value]) -> Value:
+    """A variable without a value is taken from the environment in which Compose runs."""
+    if value.data is None and value.state is State.KNOWN:
+        return files.get(name) or Value(None, value.place, State.UNKNOWN, (f"env:{name}",))
+    return value
+
+
+def _ports(service: Value) -> Iterator[Value]:
+    for port in service.data["ports"].elements() if "ports" in service.data else ():
+        if isinstance(port.data, Mapping):
+            parts = {"container": "target", "host": "published", "interface": "host_ip"}
+            body = {name: port.data[key] for name, key in parts.items() if key in port.data}
+        else:
+            body = _port(port)
+        if "host" in body and "interface" not in body:
+            body["interface"] = Value(EVERYWHERE, port.place)
+        if body:
+            yield Value(body, port.place)
+    for port in service.data["expose"].elements() if "expose" in service.data else ():
+        yield Value({"container": port}, port.place)
+
+
+def _port(port: Value) -> dict[str, Value]:
+    if port.data is None:
+        return {"container": port, "host": port}
+    text = str(port.data).partition("/")[0]
+    rest, _, inner = text.rpartition(":")
+    interface, _, host = rest.rpartition(":")
+    body = {"container": replace(port, data=_number(inner))}
+    if rest or ":" in text:
+        body["host"] = replace(port, data=_number(host))
+    else:
+        # Only the container's port: Docker publishes it on a free one.
+        body["host"] = replace(port, data="any")
+    if interface:
+        body["interface"] = replace(port, data=interface.strip("[]"))
+    return body
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdecimal() and len(text) < 6 else text
+
+
+def _mounts(service: Value, root: Value | None) -> Iterator[Value]:
+    named = {k for v in (root.find("volumes") if root else ()) if isinstance(v.data, Mapping) for k in v.data}
+    for mount in service.data["volumes"].elements() if "volumes" in service.data else ():
+        if isinstance(mount.data, Mapping):
+            yield mount
+            continue
+        if not isinstance(mount.data, str):
+            continue
+        source, _, rest = mount.data.partition(":")
+        target, _, mode = rest.partition(":")
+        kind = "volume" if source in named or not source.startswith((".", "/", "~", "$")) else "host"
+        yield Value(
+            {
+                "source": replace(mount, data=source),
+                "target": replace(mount, data=target or source),
+                "type": replace(mount, data=kind if target else "volume"),
+                "read-only": replace(mount, data="ro" in mode.split(",")),
+            },
+            mount.place,
+        )
+
+
+def _build(service: Value, folder: str) -> Value | None:
+    build: Value | None = service.data.get("build")
+    if build is None:
+        return None
+    default: Value = replace(build, data=".")
+    context: Value = build if isinstance(build.data, str) else next(iter(build.find("context")), default)
+    if not isinstance(context.data, str):
+        return replace(context, state=State.UNKNOWN, data=None)
+    return replace(context, data=posixpath.normpath(posixpath.join(folder, context.data)))
+
+
+def _aliases(service: Value) -> list[str]:
+    return [str(v.data) for v in service.find("networks.*.aliases") if isinstance(v.data, str)]
+
+
+def _is_job(name: str, all_: Mapping[str, Value]) -> bool:
+    """Whether others wait for it to end, or it is a shell script that nothing restarts and nobody calls."""
+    for service in all_.values():
+        for condition in service.find(f"depends_on.{name}.condition") if "." not in name else ():
+            if condition.data == "service_completed_successfully":
+                return True
+    own = all_[name]
+    shell = next((str(v.data) for v in own.find("entrypoint")), "").rpartition("/")[2] in ("sh", "bash")
+    return shell and "restart" not in own.data and "ports" not in own.data
