@@ -165,6 +165,13 @@ class Conversations:
             self._hold(whose, found, keys[-1])
         return found
 
+    def aside(self, engine: Engine, caller: Caller, name: str) -> Conversation:
+        """The conversation for a request that no model answers: that of the name, or one that nothing goes on from.
+
+        Such a request repeats the history of a conversation without being a turn of it, so what is held must not take it for one.
+        """
+        return self.named(engine, caller, name) if name else self._new(engine, caller)
+
     def _stored(self, engine: Engine, whose: str, id: str) -> Conversation:
         found = self._get(_digest(whose, "response", id), engine)
         if found is None:

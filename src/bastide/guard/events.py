@@ -93,7 +93,7 @@ class Request(Struct, frozen=True):
     """A call to a model."""
 
     protocol: str
-    """`openai.chat`, `openai.responses`, `openai.embeddings` or `anthropic.messages`."""
+    """`openai.chat`, `openai.responses`, `openai.embeddings`, `anthropic.messages` or `anthropic.count_tokens`."""
     model: str
     turns: tuple[Turn, ...]
     tools: tuple[Tool, ...] = ()

@@ -11,8 +11,16 @@ from bastide.guard.gateway import approvals_api, model_call, operate
 from bastide.guard.gateway.asgi import Disconnected, Receive, Scope, Send, respond
 from bastide.guard.gateway.exchange import Exchange
 from bastide.guard.gateway.runtime import Runtime
-from bastide.guard.protocol import anthropic_messages, openai_chat, openai_common, openai_embeddings, openai_responses
-from bastide.guard.protocol.interface import Codec
+from bastide.guard.mcp.messages import error as json_rpc_error
+from bastide.guard.protocol import (
+    anthropic_count,
+    anthropic_messages,
+    openai_chat,
+    openai_common,
+    openai_embeddings,
+    openai_responses,
+)
+from bastide.guard.protocol.interface import Answer, Codec
 from bastide.guard.protocol.wire import encode
 
 _log = logging.getLogger("bastide.guard")
@@ -23,6 +31,7 @@ CODECS: dict[str, Codec] = {
     "/v1/responses": openai_responses,
     "/v1/embeddings": openai_embeddings,
     "/v1/messages": anthropic_messages,
+    "/v1/messages/count_tokens": anthropic_count,
 }
 """Path -> protocol."""
 
@@ -81,8 +90,8 @@ class Gateway:
         """Errors outside of a model's protocol; those inside are answered by its codec."""
         if exchange.started:
             return
-        codec = CODECS.get(exchange.scope["path"])
-        status, headers, document = (codec.error if codec else openai_common.error)(error, exchange.id)
+        status, headers, document = _speaker(exchange.scope)(error, exchange.id)
+        headers["content-type"] = "application/json"
         if challenge := error.details.get("www_authenticate"):
             headers["www-authenticate"] = str(challenge)
         if exchange.rest or error.code == "request_timeout":
@@ -99,3 +108,21 @@ class Gateway:
                 await self.runtime.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _speaker(scope: Scope) -> Callable[[GuardError, str], Answer]:
+    """How errors are told to whoever asks for a path: in the protocol that it belongs to."""
+    path: str = scope["path"]
+    if codec := CODECS.get(path):
+        return codec.error
+    if path == "/mcp" or path.startswith("/mcp/"):
+        return _json_rpc
+    # The header is on every request of Anthropic's clients, whose paths are in part those of OpenAI's.
+    if path.startswith("/v1/messages/") or any(name == b"anthropic-version" for name, _ in scope["headers"]):
+        return anthropic_messages.error
+    return openai_common.error
+
+
+def _json_rpc(error: GuardError, _: str) -> Answer:
+    """An error before any message was read; it has no place for the request's id, which is in a header of all answers."""
+    return error.status, openai_common.error_headers(error), json_rpc_error(None, error)

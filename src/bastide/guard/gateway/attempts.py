@@ -10,6 +10,7 @@ from bastide.guard.events import Request, Usage
 from bastide.guard.gateway.upstream import Attempt
 from bastide.guard.identity.credentials import Credentials
 from bastide.guard.model import Ruling
+from bastide.guard.protocol.anthropic_count import NAME as COUNTING
 from bastide.guard.protocol.wire import encode
 from bastide.guard.settings import ModelRoute, Provider
 
@@ -18,6 +19,7 @@ PATHS: Mapping[str, str] = {
     "openai.responses": "/responses",
     "openai.embeddings": "/embeddings",
     "anthropic.messages": "/messages",
+    COUNTING: "/messages/count_tokens",
 }
 """Protocol -> path below a provider's base address."""
 ASSUMED_OUTPUT = 1000
@@ -59,7 +61,12 @@ def _headers(provider: Provider) -> dict[str, str]:
 
 
 def reckon(request: Request, attempts: Sequence[Attempt]) -> tuple[int, float]:
-    """Tokens and cost that a request may need at most, as far as one can tell before: at the dearest model that may answer."""
+    """Tokens and cost that a request may need at most, as far as one can tell before: at the dearest model that may answer.
+
+    Counting tokens is free of charge.
+    """
+    if request.protocol == COUNTING:
+        return 0, 0.0
     used = Usage(input_tokens(request), request.max_tokens or ASSUMED_OUTPUT)
     return used.input + used.output, max((cost(used, attempt.route) for attempt in attempts), default=0.0)
 

@@ -23,6 +23,7 @@ from bastide.guard.gateway.trace import Trace
 from bastide.guard.gateway.upstream import Answer
 from bastide.guard.limits.signals import Signal
 from bastide.guard.model import CLASSES, Action, Ruling
+from bastide.guard.protocol.anthropic_count import NAME as COUNTING
 from bastide.guard.protocol.interface import Codec, StreamFilter
 from bastide.guard.protocol.wire import decode, encode
 from bastide.guard.settings import ModelRoute
@@ -80,7 +81,11 @@ class ModelCall:
         trace.conversation = name = name_in(exchange.headers)
         self._watch(self._runtime.signals.prompted(caller, _asked(request)))
         marks = {id(turn): mark(turn) for turn in request.turns}
-        conversation = self._runtime.conversations.of(engine, caller, name, request, marks)
+        conversations = self._runtime.conversations
+        if request.protocol == COUNTING:
+            conversation = conversations.aside(engine, caller, name)
+        else:
+            conversation = conversations.of(engine, caller, name, request, marks)
         trace.took(conversation.read(request, marks, outside=engine.leaves(route)))
         trace.label = label = conversation.session.label
         for role, class_, text in _new(request, engine):
@@ -101,7 +106,7 @@ class ModelCall:
                     raise await self._refused(answer)
                 await (self._stream if request.stream else self._whole)(answer, request, judge)
             if trace.reply_id and request.protocol == "openai.responses":
-                self._runtime.conversations.answered(conversation, trace.reply_id)
+                conversations.answered(conversation, trace.reply_id)
         finally:
             self._count(request, judge)
             self._watch(self._runtime.signals.answered(caller, trace.usage.output))

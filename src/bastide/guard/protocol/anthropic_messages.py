@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Anthropic's Messages: `POST /v1/messages`, and `/v1/messages/count_tokens`, whose requests look the same.
+"""Anthropic's Messages: `POST /v1/messages`.
 
 What the provider runs by itself (`mcp_servers`, web search, code execution, containers) would go round the guard, so it is opaque. So are
 `fallbacks`, which let another model answer, and `thread`, whose stored turns the guard hasn't seen.

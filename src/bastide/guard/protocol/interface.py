@@ -69,7 +69,7 @@ class Codec(Protocol):
     """One protocol."""
 
     NAME: str
-    """`openai.chat`, `openai.responses`, `openai.embeddings` or `anthropic.messages`."""
+    """`openai.chat`, `openai.responses`, `openai.embeddings`, `anthropic.messages` or `anthropic.count_tokens`."""
 
     def request(self, document: Any) -> Request:
         """The events of a request. Raises `Malformed`, which names the place."""

@@ -11,6 +11,7 @@ OPERATIONS: Mapping[str, tuple[str, str]] = {
     "openai.responses": ("chat", "openai"),
     "openai.embeddings": ("embeddings", "openai"),
     "anthropic.messages": ("chat", "anthropic"),
+    "anthropic.count_tokens": ("chat", "anthropic"),
     "mcp": ("execute_tool", ""),
 }
 """Protocol -> `gen_ai.operation.name` and `gen_ai.provider.name` (the format of the API, as the conventions say, not who hosts it)."""
