@@ -51,7 +51,7 @@ _CLIENT_SETS = ("computer_toolset_", "browser_toolset_")
 def request(document: Any) -> Request:
     """The events of a request. Raises `Malformed`."""
     body = wire.need_object(document, ())
-    model = wire.need_string(body.get("model"), ("model",))
+    model = wire.model_name(body)
     messages = wire.need_list(body.get("messages"), ("messages",))
     stream = body.get("stream")
     if stream is not None and type(stream) is not bool:

@@ -34,7 +34,7 @@ _REPLY = wire.words("object data model usage")
 def request(document: Any) -> Request:
     """The events of a request. Raises `Malformed`. Text that comes as token numbers can't be read."""
     body = wire.need_object(document, ())
-    model = wire.need_string(body.get("model"), ("model",))
+    model = wire.model_name(body)
     parts = tuple(_input(body.get("input"), ("input",)))
     opaque = tuple(wire.unknown_fields(body, _FIELDS, "field", ()))
     return Request(protocol=NAME, model=model, turns=(Turn(Role.USER, parts),), opaque=opaque, document=body)

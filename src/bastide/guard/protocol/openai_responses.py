@@ -44,7 +44,7 @@ _FIELDS = wire.words(
 def request(document: Any) -> Request:
     """The events of a request. Raises `Malformed`."""
     body = wire.need_object(document, ())
-    model = wire.need_string(body.get("model"), ("model",))
+    model = wire.model_name(body)
     stream = body.get("stream")
     if stream is not None and type(stream) is not bool:
         raise wire.fail(("stream",), "true or false")

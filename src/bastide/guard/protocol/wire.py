@@ -157,6 +157,18 @@ def count(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
+LONGEST_NAME = 256
+"""Characters of a model's name."""
+
+
+def model_name(body: Mapping[str, Any]) -> str:
+    """The model that a request asks for. Raises `Malformed`, also for a name that is too long to be one: it would stand in logs and caches."""
+    name = need_string(body.get("model"), ("model",))
+    if len(name) > LONGEST_NAME:
+        raise fail(("model",), f"at most {LONGEST_NAME} characters long")
+    return name
+
+
 def unknown_fields(value: Mapping[str, Any], known: frozenset[str], kind: str, path: Path) -> tuple[Opaque, ...]:
     """An opaque part for each field never heard of that has a value."""
     if value.keys() <= known:
