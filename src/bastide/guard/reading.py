@@ -35,6 +35,8 @@ PROSE = 24
 
 CLEAN = 10_000
 """Calls of one conversation of which it is remembered that nothing was found in them."""
+_INSTEAD = {"tokens": ": send the text itself (in LangChain: `OpenAIEmbeddings(check_embedding_ctx_length=False)`)"}
+"""What a client can do instead of sending what nobody can read."""
 UNREAD = frozenset({"content/unscanned", "injection/unscanned"})
 """Detections that say that nobody has read all of a text."""
 
@@ -137,7 +139,8 @@ class Reading:
             )
         if self._engine.settings.content.unscanned == "deny":
             raise Denied(
-                f"`{part.type[:80]}` in the {where} can't be scanned; `content: {{unscanned: allow}}` lets it through unscanned",
+                f"`{part.type[:80]}` in the {where} can't be scanned{_INSTEAD.get(part.type, '')}; "
+                "`content: {unscanned: allow}` lets it through unscanned",
                 code="unscanned",
             )
         self.unscanned.append(part.type)

@@ -157,12 +157,6 @@ def test_a_log_that_cannot_be_written_stops_everything() -> None:
         assert caught.value.status_code == 503
 
 
-def test_the_models_that_the_caller_may_use_are_listed() -> None:
-    """The list is the policy's, in the dialect of the client."""
-    with running(FakeProvider([answer(completion())])) as guard:
-        assert sorted(m.id for m in client(guard).models.list()) == ["claude", "embed", "gpt"]
-
-
 def test_anthropics_client_works_unchanged() -> None:
     """Messages whole and streamed, with a call that is refused."""
     import anthropic
@@ -231,12 +225,3 @@ def test_responses_go_on_from_stored_ones_with_their_labels() -> None:
         assert "needs a person's approval" in after.output_text
         with pytest.raises(openai.NotFoundError, match="send the whole conversation"):
             responses.create(model="gpt", input="Go on.", previous_response_id="resp_of_somebody_else")
-
-
-def test_embeddings_pass() -> None:
-    """Texts to embed are checked, vectors come back."""
-    document = {"object": "list", "model": "embed", "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}],
-                "usage": {"prompt_tokens": 1, "total_tokens": 1}}  # fmt: skip
-    with running(FakeProvider([answer(document)])) as guard:
-        got = client(guard).embeddings.create(model="embed", input="Hi", encoding_format="float")
-        assert got.data[0].embedding == [0.5, 0.25]
