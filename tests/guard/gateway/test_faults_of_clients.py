@@ -12,8 +12,12 @@ from contextlib import closing
 
 import pytest
 
+from bastide.guard.build import make_engine
+from bastide.guard.engine import Engine
+from bastide.guard.settings_file import parse_settings
+from bastide.plan.load import parse_plan
 from tests.guard.gateway.fake import STREAM_HEAD, FakeProvider, Step, answer, chunk, event
-from tests.guard.gateway.running import BOSS, KEY, Guard, running
+from tests.guard.gateway.running import BOSS, KEY, PLAN, VOCABULARY, Guard, running, settings_text
 from tests.guard.gateway.talk import CHAT, ask, at_rest, delta, dial, head, question, said, wait_for
 from tests.guard.gateway.test_models import completion
 
@@ -98,15 +102,29 @@ def pour_slowly(client: socket.socket, pieces: int) -> None:
 
 
 def test_a_client_that_says_nothing_is_hung_up_on() -> None:
-    """A connection without a complete head costs memory; it gets as much time as a body."""
+    """A connection without a complete head costs memory; it gets as much time as a body. Each is counted, with or without a word."""
+    counted: list[str] = []
     with running(FakeProvider(OK), SLOW) as guard, closing(dial(guard)) as silent, closing(dial(guard)) as slow:
-        slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nx-")
+        guard.runtime.metrics.request = lambda trace: counted.append(trace.error.code)  # type: ignore[assignment,method-assign]
+        slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nx-a:")
         began = time.monotonic()
         pour_slowly(slow, 30)
         assert time.monotonic() - began < 2.5
         silent.settimeout(3)
         assert silent.recv(1000) == b""
+        assert counted == ["request_timeout", "request_timeout"]
+        guard.runtime.metrics.request = lambda _: None  # type: ignore[method-assign]
         assert works(guard)
+
+
+def test_what_is_no_http_is_counted() -> None:
+    """The server answers it before anything of the guard's sees a request."""
+    counted: list[str] = []
+    with running(FakeProvider(OK)) as guard, closing(dial(guard)) as client:
+        guard.runtime.metrics.request = lambda trace: counted.append(trace.error.code)  # type: ignore[assignment,method-assign]
+        client.sendall(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
+        assert said(client).startswith(b"HTTP/1.1 400 ")
+        assert counted == ["no_http"]
 
 
 @pytest.mark.parametrize("end", [b"", b": "])
@@ -227,6 +245,9 @@ def test_zero_bytes_in_texts_pass_as_what_they_are() -> None:
         pytest.param(["authorization: Bearer " + BOSS], 400, id="two authorizations"),
         pytest.param(["x-api-key: " + BOSS], 401, id="two credentials that disagree"),
         pytest.param(["x-api-key: a", "x-api-key: b"], 400, id="two keys"),
+        pytest.param([f"x-api-key: {KEY}", f"X-Api-Key: {KEY}"], 400, id="the same key twice"),
+        pytest.param(["api-key: a", "api-key: b"], 400, id="two keys, as Azure's clients send them"),
+        pytest.param([f"Authorization: Bearer {KEY}"], 400, id="the same authorization twice"),
         pytest.param(["x-bastide-user: ann", "x-bastide-user: eve"], 400, id="two users"),
         pytest.param(["x-bastide-conversation: a", "x-bastide-conversation: b"], 400, id="two conversations"),
         pytest.param(["host: other"], 400, id="two hosts"),
@@ -241,6 +262,29 @@ def test_headers_that_say_two_things_are_refused(more: list[str], status: int) -
         assert said(client).startswith(f"HTTP/1.1 {status} ".encode())
         assert the_entry(guard)[0] == "blocked"
         assert guard.provider.requests == []
+
+
+def test_a_certificates_header_given_twice_is_refused() -> None:
+    """Joined they would be another subject than either: here the agent's. Once, it is believed; and no user stands behind it."""
+    subject = "CN=web, O=Acme"
+    proxied = f"certificates: {{header: X-Client-Cert, proxies: [127.0.0.0/8], subjects: {{'{subject}': assistant}}}}"
+    provider = FakeProvider(OK)
+
+    def build() -> Engine:
+        text = settings_text(provider.url).replace("callers:\n", f"callers:\n  {proxied}\n")
+        return make_engine(parse_plan(PLAN, VOCABULARY), parse_settings(text))
+
+    body = json.dumps(question()).encode()
+    lines = ["host: guard", "connection: close", f"content-length: {len(body)}"]
+    with running(provider, build=build) as guard:
+        for certificates, status in (([subject], 403), (subject.split(", "), 400), ([subject, subject], 400)):
+            with closing(dial(guard)) as client:
+                sent = [f"POST {CHAT} HTTP/1.1", *lines, *(f"x-client-cert: {one}" for one in certificates)]
+                client.sendall("\r\n".join(sent).encode() + b"\r\n\r\n" + body)
+                assert said(client).startswith(f"HTTP/1.1 {status} ".encode())
+        entries = guard.recorder.of("request")
+        assert [e["caller"]["agent"] for e in entries] == ["assistant", "", ""]
+        assert [e["error"]["code"] for e in entries] == ["denied_by_policy", "malformed_request", "malformed_request"]
 
 
 SMUGGLED = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 2\r\n\r\n{{}}".encode()

@@ -29,8 +29,8 @@ class Disconnected(Exception):
     """The client went away."""
 
 
-def headers_of(scope: Scope) -> Mapping[str, str]:
-    """Header names in lower case -> value.
+def headers_of(scope: Scope, certificate: str = "") -> Mapping[str, str]:
+    """Header names in lower case -> value; certificate: name of the header in which a proxy passes on a client's certificate, in lower case.
 
     Raises `Malformed` when a header that identifies somebody occurs twice: two readers could take different ones.
     """
@@ -38,7 +38,7 @@ def headers_of(scope: Scope) -> Mapping[str, str]:
     for raw, value in scope["headers"]:
         name = raw.decode("latin-1")
         if name in found:
-            if name in _ONCE or name.startswith("x-bastide-"):
+            if name in _ONCE or name == certificate or name.startswith("x-bastide-"):
                 raise Malformed(f"the header `{name}` occurs twice")
             found[name] += ", " + value.decode("latin-1")
         else:

@@ -68,6 +68,11 @@ class Connection(HttpToolsProtocol):
             if self._size > HEAD:
                 self._hang_up(b"431 Request Header Fields Too Large", TooLarge("the head is too large"))
 
+    def send_400_response(self, msg: str) -> None:
+        """What came isn't HTTP."""
+        self.refused(Malformed("what came is no HTTP", code="no_http"))
+        super().send_400_response(msg)
+
     def pause_writing(self) -> None:
         """Something waits for the client to read."""
         super().pause_writing()

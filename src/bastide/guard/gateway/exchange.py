@@ -38,7 +38,8 @@ class Exchange:
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """Header names in lower case -> value. Raises `Malformed`."""
-        return asgi.headers_of(self.scope)
+        certificates = self.runtime.engine.settings.certificates
+        return asgi.headers_of(self.scope, certificates.header.lower() if certificates else "")
 
     @property
     def peer(self) -> str:
