@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder to what is in it: the one place where walking, reading, resolving and judging come together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bastide.discover.importers import importers
+from bastide.discover.interface import Importer, Limits, Tree, together
+from bastide.discover.model import Place, Problem, Reading
+from bastide.discover.resolve import resolve
+from bastide.discover.result import Discovery
+from bastide.discover.tree import Folder
+from bastide.discover.types import load_types
+
+
+def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] = ()) -> Discovery:
+    """What the files of a folder say about the system. Nothing is executed or fetched.
+
+    Raises:
+        InputError: there is no such folder.
+        KnowledgeError: a pack is wrong.
+    """
+    folder = Folder(root, limits)
+    reading = read(folder.tree(), importers())
+    components, flows = resolve(reading.resources, load_types(packs))
+    problems = tuple(sorted({*reading.problems, *folder.problems}))
+    return Discovery({c.id: c for c in components}, tuple(flows), problems, files=reading.read)
+
+
+def read(tree: Tree, all_: Sequence[Importer]) -> Reading:
+    """Everything that importers read in a tree. A defect of one importer hides nothing of what others read."""
+    readings = []
+    for importer in all_:
+        files = [f for f in tree.files if importer.wants(f, lambda f=f: tree.head(f).decode("utf-8", "replace"))]  # type: ignore[misc]
+        if not files:
+            continue
+        try:
+            readings.append(importer.read(tree, files))
+        except Exception as error:  # noqa: BLE001 (the edge around plug-ins and hostile files)
+            message = f"the importer {importer.name} failed on these files ({type(error).__name__}): please report it"
+            readings.append(Reading(problems=(Problem(Place(files[0]), message),)))
+    return together(readings)

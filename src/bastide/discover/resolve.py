@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds out what is the same thing and what talks to what. Pure.
+
+Things are the same when their languages say so (a reference as a part), when they differ only in a variant, or when they have the same
+global name (an ARN, a model). Flows come from references, addresses and names; an address leads to whoever has that host name in the same scope.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from bastide.discover.identify import identified
+from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
+from bastide.discover.model import Place, Resource, State, Value
+from bastide.discover.result import Found, FoundFlow
+from bastide.discover.types import LinkRule, Make, Type
+
+_ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{1,30}://)?(?:[^\s/@]{1,200}@)?([A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?(?=[/,;\s]|\Z)"
+)
+_ADDRESS_NAME = re.compile(
+    r"HOST|URL|URI|ENDPOINT|ADDR|SERVER|BROKER|DSN|CONNECTION|SERVICE|BASE|PEERS?\b|NODES?\b", re.IGNORECASE
+)
+_GLOBAL = ("arn", "model", "url", "id", "image-digest", "server")
+"""Prefixes of names that mean the same thing wherever they stand."""
+_TEXT = 4096
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Pieces that are one thing; or a thing that is only named."""
+
+    pieces: list[Piece]
+    made: list[tuple[Piece, Pointer]]
+    facts: dict[str, Fact]
+
+    @property
+    def kind(self) -> str:
+        """The kind that the first piece with one gives."""
+        strong = [p.type for p in self.pieces if p.type]
+        best = next((t for t in strong if not t.weak), None) or next(iter(strong), None)
+        return best.kind if best else next((m.rule.kind for _, m in self.made if m.rule.kind), "")
+
+
+def resolve(resources: Iterable[Resource], types: Iterable[Type]) -> tuple[list[Found], list[FoundFlow]]:
+    """The components and flows of the resources."""
+    interpreter = Interpreter(types)
+    return _Resolver([interpreter.piece(r) for r in resources]).result()
+
+
+class _Resolver:
+    def __init__(self, pieces: list[Piece]) -> None:
+        self._groups: dict[str, Group] = {p.resource.id: Group([p], [], {}) for p in pieces}
+        self._pieces = pieces
+        self._named: dict[str, Group] = {}
+        self._flows: list[tuple[Group, Group, LinkRule, Place]] = []
+
+    def result(self) -> tuple[list[Found], list[FoundFlow]]:
+        self._join_variants()
+        for piece in self._pieces:
+            for value in piece.part_of:
+                self._join(value.refs, piece)
+            for value in piece.absorbs:
+                self._join(value.refs, piece)
+        self._join_names()
+        for piece in self._pieces:
+            for pointer in piece.makes:
+                self._make(piece, pointer)
+        for piece in self._pieces:
+            self._give(piece)
+            for pointer in piece.links:
+                self._link(piece, pointer)
+        for piece in self._pieces:
+            self._addresses(piece)
+        found = identified(self._distinct(), self._found)
+        return list(found.values()), list(_flows(self._flows, found))
+
+    def _distinct(self) -> list[Group]:
+        groups = {id(g): g for g in (*self._groups.values(), *self._named.values())}
+        return [g for g in groups.values() if g.kind]
+
+    # --- what is one thing ---------------------------------------------------------------------------------------
+    def _join_variants(self) -> None:
+        same: dict[tuple[str, str, str], list[Piece]] = defaultdict(list)
+        for piece in self._pieces:
+            same[piece.resource.scope, piece.resource.type, piece.resource.name].append(piece)
+        for alike in same.values():
+            if len(alike) > 1 and any(p.resource.variant for p in alike):
+                for other in alike[1:]:
+                    self._unite(alike[0].resource.id, other.resource.id)
+
+    def _join(self, refs: Iterable[str], piece: Piece) -> None:
+        for ref in refs:
+            if ref in self._groups:
+                self._unite(ref, piece.resource.id)
+
+    def _join_names(self) -> None:
+        for piece in self._pieces:
+            group = self._groups[piece.resource.id]
+            for name in sorted(piece.names):
+                other = self._named.get(name)
+                if other is None:
+                    self._named[name] = group
+                elif name.partition(":")[0] in _GLOBAL and other is not group and other.kind == group.kind:
+                    self._unite(other.pieces[0].resource.id, piece.resource.id)
+                    group = self._groups[piece.resource.id]
+
+    def _unite(self, one: str, other: str) -> None:
+        first, second = self._groups[one], self._groups[other]
+        if first is second:
+            return
+        first.pieces += second.pieces
+        for piece in second.pieces:
+            self._groups[piece.resource.id] = first
+        for name, group in self._named.items():
+            if group is second:
+                self._named[name] = first
+
+    # --- what is named -------------------------------------------------------------------------------------------
+    def _make(self, piece: Piece, pointer: Pointer) -> None:
+        rule, home = pointer.rule, self._groups[piece.resource.id]
+        if not pointer.name:
+            return
+        key = f"{rule.prefix or rule.kind}:{normal(rule.prefix, pointer.name)}"
+        if rule.prefix not in _GLOBAL:
+            key += f"@{piece.resource.scope or piece.resource.place.file}"
+        group = self._named.get(key)
+        if group is None or (group.kind != rule.kind and group is not home):
+            group = self._named[key] = Group([], [], {})
+        if group is not home:
+            group.made.append((piece, pointer))
+            for name, cases in rule.facts.items() if isinstance(rule, Make) else ():
+                if name not in group.facts and (fact := decide(cases, piece.resource)) is not None:
+                    group.facts[name] = fact
+            self._flow(home, group, rule, pointer.value.place)
+
+    def _give(self, piece: Piece) -> None:
+        for value, facts in piece.gifts:
+            for ref in value.refs:
+                group = self._groups.get(ref)
+                for name, fact in facts.items() if group else ():
+                    if group is not None and (name not in group.facts or group.facts[name].state is not State.KNOWN):
+                        group.facts[name] = fact
+
+    def _link(self, piece: Piece, pointer: Pointer) -> None:
+        home = self._groups[piece.resource.id]
+        for target in self._targets(piece, pointer):
+            if target is not home:
+                self._flow(home, target, pointer.rule, pointer.value.place)
+
+    def _targets(self, piece: Piece, pointer: Pointer) -> list[Group]:
+        rule, value = pointer.rule, pointer.value
+        found = [self._groups[ref] for ref in value.refs if ref in self._groups]
+        if not found and rule.prefix and pointer.name:
+            found = [g for n in self._keys(rule.prefix, pointer.name, piece) if (g := self._named.get(n))]
+        if not found and pointer.name:
+            found = list(self._hosts(pointer.name, piece.resource.scope))
+        if not found and rule.kind and pointer.name:
+            key = self._keys(rule.prefix or "url", pointer.name, piece)[0]
+            group = self._named.setdefault(key, Group([], [], {}))
+            group.made.append((piece, pointer))
+            found = [group]
+        return [g for g in dict.fromkeys(found) if g.kind]
+
+    def _keys(self, prefix: str, name: str, piece: Piece) -> tuple[str, ...]:
+        plain = f"{prefix}:{normal(prefix, name)}"
+        local = f"{plain}@{piece.resource.scope or piece.resource.place.file}"
+        return (plain, local) if prefix in _GLOBAL else (local, plain)
+
+    # --- addresses -----------------------------------------------------------------------------------------------
+    def _addresses(self, piece: Piece) -> None:
+        """Flows from variables and arguments that hold another's address."""
+        if piece.resource.type != "container" or any(v.data is True for v in piece.resource.find("job")):
+            return
+        home = self._groups[piece.resource.id]
+        for part in ("env", "command"):
+            for path, value in (leaf for v in piece.resource.find(part) for leaf in v.leaves()):
+                text = as_text(value)
+                if text and (
+                    part == "command" or "://" in text or re.search(r":\d", text) or _ADDRESS_NAME.search(path)
+                ):
+                    for target in self._hosts(text, piece.resource.scope):
+                        if target is not home and target.kind:
+                            self._flow(home, target, LinkRule(to=path), value.place)
+
+    def _hosts(self, text: str, scope: str) -> Iterator[Group]:
+        for match in _ADDRESS.finditer(text[:_TEXT]):
+            host = match[1].lower()
+            for name in (f"host:{host}@{scope}", f"host:{host}"):
+                if name in self._named:
+                    yield self._named[name]
+                    break
+
+    def _flow(self, home: Group, other: Group, rule: LinkRule, place: Place) -> None:
+        source, target = (other, home) if rule.back else (home, other)
+        self._flows.append((source, target, rule, place))
+
+    # --- the result ----------------------------------------------------------------------------------------------
+    def _found(self, group: Group, id_: str) -> Found:
+        pieces = sorted(group.pieces, key=lambda p: p.type is None or p.type.weak)
+        facts: dict[str, Fact] = {}
+        for piece in pieces:
+            for name, fact in piece.facts.items():
+                facts[name] = _together(facts[name], fact) if name in facts else fact
+        for name, fact in group.facts.items():
+            if name not in facts or facts[name].state in (State.DEFAULT, State.UNKNOWN):
+                facts[name] = fact
+        places = [*(p.resource.place for p in pieces), *(pointer.value.place for _, pointer in group.made)]
+        first = next((p for p in pieces if p.type), None)
+        if first is not None and first.type is not None:
+            places = [*_telling(first), *places]
+        made = next((m for _, m in group.made), None)
+        name = first.label if first else made.name if made else ""
+        if made is not None and first is None and isinstance(made.rule, Make) and made.rule.name:
+            name = made.rule.name.replace("{}", made.name)
+        platform = first.type.platform if first and first.type else made.rule.platform if made else ""
+        confidence = max([p.resource.confidence * (p.type.confidence if p.type else 1.0) for p in pieces], default=0.8)
+        return Found(
+            id_,
+            group.kind,
+            name,
+            platform,
+            facts,
+            tuple(dict.fromkeys(places)),
+            confidence,
+            tuple(pieces),
+            _scope(pieces),
+        )
+
+
+def _telling(piece: Piece) -> list[Place]:
+    """Where the attribute stands that decided about the kind."""
+    paths = piece.type.where if piece.type else {}
+    places = [v.place for path in paths if not path.startswith("$") for v in piece.resource.find(path)]
+    return [piece.resource.place, *places]
+
+
+def _together(one: Fact, other: Fact) -> Fact:
+    """Two variants of a thing may differ in a fact."""
+    if one.value == other.value or other.state is State.UNKNOWN:
+        return one
+    if one.state is State.UNKNOWN or one.state is State.DEFAULT:
+        return other
+    return replace(one, state=State.CONDITIONAL) if other.state is not State.DEFAULT else one
+
+
+def _scope(pieces: list[Piece]) -> str:
+    return next((p.resource.scope for p in pieces if p.resource.scope), "")
+
+
+def _flows(flows: Iterable[tuple[Group, Group, LinkRule, Place]], found: Mapping[int, Found]) -> Iterator[FoundFlow]:
+    merged: dict[tuple[str, str, str], FoundFlow] = {}
+    for source, target, rule, place in flows:
+        one, other = found.get(id(source)), found.get(id(target))
+        if one is None or other is None or one is other:
+            continue
+        key = one.id, other.id, rule.verb
+        old = merged.get(key)
+        places = tuple(dict.fromkeys((*(old.provenance if old else ()), place)))
+        merged[key] = FoundFlow(
+            f"{one.id}->{other.id}:{rule.verb}", one.id, other.id, rule.verb, rule.data or (old.data if old else ""),
+            places, min(one.confidence, other.confidence),
+        )  # fmt: skip
+    yield from merged.values()
+
+
+__all__ = ["Group", "Value", "resolve"]

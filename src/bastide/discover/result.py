@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What discovery found: components and flows with where they stand, weaknesses against expectations, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bastide.discover.interpret import Fact, Piece
+from bastide.discover.model import Place, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A component (or an identity, a secret, a network control) that is there."""
+
+    id: str
+    kind: str
+    name: str
+    platform: str
+    facts: Mapping[str, Fact]
+    provenance: tuple[Place, ...]
+    """Where it is declared; the declaration that gave the kind first."""
+    confidence: float
+    pieces: tuple[Piece, ...] = ()
+    """The resources of which it consists."""
+    inside: str = ""
+    """Zone: the network, account, namespace or project in which it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFlow:
+    """Something that goes from one component to another."""
+
+    id: str
+    source: str
+    target: str
+    verb: str
+    data: str
+    provenance: tuple[Place, ...]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """An expectation that doesn't hold, or of which it can't be told."""
+
+    expectation: str
+    """Id of the baseline."""
+    element: str
+    state: Literal["fail", "unknown"]
+    place: Place
+    message: str
+    severity: str = "medium"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """All of it."""
+
+    components: Mapping[str, Found]
+    flows: tuple[FoundFlow, ...]
+    problems: tuple[Problem, ...]
+    weaknesses: tuple[Weakness, ...] = ()
+    passed: tuple[tuple[str, str], ...] = ()
+    """Expectations that hold: (baseline, element)."""
+    files: frozenset[str] = field(default=frozenset(), repr=False)
+    """Files that an importer read."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was hidden by what could not be read."""
+        return not any(problem.hides for problem in self.problems)
