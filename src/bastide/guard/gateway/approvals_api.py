@@ -20,29 +20,35 @@ from bastide.guard.protocol.wire import decode
 
 PAGES, API = "/guard/approvals", "/guard/api/approvals"
 SIGN_IN, SIGN_OUT = f"{PAGES}/sign-in", f"{PAGES}/sign-out"
+PROTOCOL = "approval"
+"""Under which the log has what happens here."""
+_ID = 100
+"""Characters of an approval's id that are logged, whatever stands in the path."""
 Answer = Literal["allow", "deny"]
 
 
 async def handle(exchange: Exchange) -> None:
-    """Answers a request below one of the two paths."""
+    """Answers a request below one of the two paths. Who is refused is in the log, as those who decide are."""
     path = exchange.scope["path"].rstrip("/")
-    if path == API or path.startswith(f"{API}/"):
-        await _api(exchange, path.removeprefix(API).lstrip("/"))
-    elif path == SIGN_IN and exchange.scope["method"] == "POST":
-        await _sign_in(exchange)
-    elif path == SIGN_OUT and exchange.scope["method"] == "POST":
-        check_site(exchange.headers)
-        exchange.runtime.browsers.stop(exchange.headers)
-        await _see(exchange, PAGES)
-    elif path == PAGES or path.startswith(f"{PAGES}/"):
-        await _page(exchange, path.removeprefix(PAGES).lstrip("/"))
-    else:
-        raise NotFound("there is no such page")
+    with exchange.logged(PROTOCOL) as trace:
+        if path == API or path.startswith(f"{API}/"):
+            await _api(exchange, trace, path.removeprefix(API).lstrip("/"))
+        elif path == SIGN_IN and exchange.scope["method"] == "POST":
+            await _sign_in(exchange)
+        elif path == SIGN_OUT and exchange.scope["method"] == "POST":
+            check_site(exchange.headers)
+            exchange.runtime.browsers.stop(exchange.headers)
+            await _see(exchange, PAGES)
+        elif path == PAGES or path.startswith(f"{PAGES}/"):
+            await _page(exchange, trace, path.removeprefix(PAGES).lstrip("/"))
+        else:
+            raise NotFound("there is no such page")
 
 
-async def _api(exchange: Exchange, id: str) -> None:
+async def _api(exchange: Exchange, trace: Trace, id: str) -> None:
     store, method = exchange.runtime.approvals, exchange.scope["method"]
-    caller = await exchange.caller()
+    trace.approval_id = id[:_ID]
+    trace.caller = caller = await exchange.caller()
     if method == "GET" and not id:
         await _json(exchange, {"approvals": [approval_json(a) for a in store.pending(_decider(caller))]})
     elif method == "GET":
@@ -58,12 +64,13 @@ async def _api(exchange: Exchange, id: str) -> None:
         raise NotFound("approvals are listed and shown with GET and decided with POST")
 
 
-async def _page(exchange: Exchange, id: str) -> None:
+async def _page(exchange: Exchange, trace: Trace, id: str) -> None:
     runtime, store = exchange.runtime, exchange.runtime.approvals
     caller = runtime.browsers.caller(exchange.headers)
     if caller is None:
         await _html(exchange, render_sign_in(), 401)
         return
+    trace.caller, trace.approval_id = caller, id[:_ID]
     message, status = "", 200
     if exchange.scope["method"] == "POST" and id:
         fields = form(await exchange.body())
@@ -71,7 +78,9 @@ async def _page(exchange: Exchange, id: str) -> None:
         if fields.get("answer") not in ("allow", "deny"):
             raise Malformed("the form says neither allow nor deny")
         try:
-            await _decide(exchange, caller, id, cast(Answer, fields["answer"]), fields.get("note", ""))
+            with exchange.logged(PROTOCOL) as refused:
+                refused.caller, refused.approval_id = caller, id[:_ID]
+                await _decide(exchange, caller, id, cast(Answer, fields["answer"]), fields.get("note", ""))
             # So that loading the page again, or going back, sends no form again.
             await _see(exchange, f"{PAGES}/{id}")
             return
@@ -91,8 +100,10 @@ async def _sign_in(exchange: Exchange) -> None:
     check_site(exchange.headers)
     key = form(await exchange.body()).get("key", "")
     try:
-        presented = {"authorization": f"Bearer {key}"}
-        caller = _decider(await exchange.runtime.authenticator.authenticate(presented, exchange.peer))
+        with exchange.logged(PROTOCOL) as refused:
+            presented = {"authorization": f"Bearer {key}"}
+            refused.caller = await exchange.runtime.authenticator.authenticate(presented, exchange.peer)
+            caller = _decider(refused.caller)
     except (Unauthenticated, Denied) as refusal:
         await _html(exchange, render_sign_in(str(refusal)), 401)
         return
@@ -104,7 +115,7 @@ async def _decide(exchange: Exchange, caller: Caller, id: str, answer: Answer, n
     runtime, decider = exchange.runtime, _decider(caller)
 
     def log(decided: Approval) -> None:
-        trace = Trace(exchange.id, "approval", runtime.engine.version)
+        trace = Trace(exchange.id, PROTOCOL, runtime.engine.version)
         trace.caller = decider
         trace.approval(decided)
         runtime.record(trace.take())

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 
+from bastide.errors import GuardError
 from bastide.guard.gateway import asgi
 from bastide.guard.gateway.runtime import Runtime
+from bastide.guard.gateway.trace import Trace
 from bastide.guard.model import Caller
 
 _EMPTIED = 65_536
@@ -50,6 +52,18 @@ class Exchange:
     async def caller(self) -> Caller:
         """Who calls. Raises `Unauthenticated`."""
         return await self.runtime.authenticator.authenticate(self.headers, self.peer)
+
+    @contextlib.contextmanager
+    def logged(self, protocol: str) -> Iterator[Trace]:
+        """Whoever is refused within the block is in the log, as those are whom a model is refused."""
+        trace = Trace(self.id, protocol, self.runtime.engine.version)
+        try:
+            yield trace
+        except GuardError as error:
+            trace.failed(error)
+            self.runtime.record(trace.entries())
+            self.runtime.metrics.request(trace)
+            raise
 
     async def body(self) -> bytes:
         """The whole body, within the bounds. Raises `TooLarge`, `Malformed`, `Disconnected`."""

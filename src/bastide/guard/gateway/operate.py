@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from bastide.errors import BastideError, Denied, GuardError, Malformed, NotFound
@@ -12,7 +12,6 @@ from bastide.guard.conversations import name_in
 from bastide.guard.events import Role
 from bastide.guard.gateway.asgi import respond
 from bastide.guard.gateway.exchange import Exchange
-from bastide.guard.gateway.trace import Trace
 from bastide.guard.model import Action, Caller, Effect
 from bastide.guard.protocol import anthropic_messages, openai_chat
 from bastide.guard.protocol.wire import encode
@@ -43,7 +42,7 @@ async def metrics(exchange: Exchange) -> None:
 
 async def models(exchange: Exchange) -> None:
     """The models that the caller may use."""
-    with _logged(exchange) as trace:
+    with exchange.logged("operate") as trace:
         trace.caller = await exchange.caller()
     await _answer(exchange, _dialect(exchange).models(_names(exchange, trace.caller)))
 
@@ -51,7 +50,7 @@ async def models(exchange: Exchange) -> None:
 async def model(exchange: Exchange) -> None:
     """One of them."""
     name = exchange.scope["path"].removeprefix("/v1/models/")
-    with _logged(exchange) as trace:
+    with exchange.logged("operate") as trace:
         trace.caller = await exchange.caller()
     listed = _dialect(exchange).models([n for n in _names(exchange, trace.caller) if n == name])
     if not listed["data"]:
@@ -74,7 +73,7 @@ async def reload(exchange: Exchange) -> None:
 async def mcp(exchange: Exchange) -> None:
     """An MCP server behind the guard."""
     name = exchange.scope["path"].split("/")[2]
-    with _logged(exchange, "mcp") as trace:
+    with exchange.logged("mcp") as trace:
         trace.caller = caller = await exchange.caller()
         server = next((s for s in exchange.runtime.engine.settings.mcp if s.component == name), None)
         if server is None:
@@ -96,22 +95,8 @@ ROUTES: Mapping[tuple[str, str], Handler] = {
 }
 
 
-@contextlib.contextmanager
-def _logged(exchange: Exchange, protocol: str = "operate") -> Iterator[Trace]:
-    """Whoever is refused here is in the log, as those are whom a model is refused."""
-    runtime = exchange.runtime
-    trace = Trace(exchange.id, protocol, runtime.engine.version)
-    try:
-        yield trace
-    except GuardError as error:
-        trace.failed(error)
-        runtime.record(trace.entries())
-        runtime.metrics.request(trace)
-        raise
-
-
 async def _operator(exchange: Exchange) -> None:
-    with _logged(exchange) as trace:
+    with exchange.logged("operate") as trace:
         trace.caller = await exchange.caller()
         if OPERATOR not in trace.caller.roles:
             raise Denied(f"this needs the role `{OPERATOR}`", code="role_missing")

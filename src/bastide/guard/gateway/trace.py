@@ -35,6 +35,8 @@ class Trace:
         self.reply_id = ""
         self.conversation = ""
         """The client's own name for the conversation."""
+        self.approval_id = ""
+        """The approval that somebody wanted to see or decide."""
         self.outcome = "allowed"
         """allowed, blocked (the guard refused), failed (something broke), aborted (the client went away)."""
         self.error: GuardError | None = None
@@ -174,6 +176,8 @@ class Trace:
             about["reply"] = self.reply_id
         if self.conversation:
             about["conversation"] = self.conversation
+        if self.approval_id:
+            about["approval"] = self.approval_id
         if self.content:
             about["content"] = self.content
         return [*self.take(), self._entry("request", about)]
