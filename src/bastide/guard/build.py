@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace as dc_replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from bastide.catalog.load import load_vocabulary
-from bastide.errors import Diagnostic, GuardError, SettingsError, UsageError, did_you_mean
+from bastide.errors import Diagnostic, GuardError, Location, SettingsError, UsageError, did_you_mean
 from bastide.guard.approvals.book import Approval
 from bastide.guard.approvals.store import ApprovalStore
 from bastide.guard.approvals.webhook import Webhook
@@ -52,7 +53,12 @@ def engine_of(plan: Path, settings: Path | None = None, packs: tuple[Path, ...] 
 def make_engine(
     plan: Plan, settings: Settings, packs: tuple[Path, ...] = (), credentials: Credentials | None = None
 ) -> Engine:
-    """The engine of a plan."""
+    """The engine of a plan. Raises `SettingsError`, which shows the lines of the files that are wrong."""
+    with _showing_lines():
+        return _made(plan, settings, packs, credentials)
+
+
+def _made(plan: Plan, settings: Settings, packs: tuple[Path, ...], credentials: Credentials | None) -> Engine:
     _check(plan, settings)
     compiled = compile_plan(plan, load_vocabulary(packs), settings)
     secrets = credentials or Credentials()
@@ -71,6 +77,28 @@ def make_engine(
     )
     policy, schemas = CompiledPolicy(compiled), _answer_schemas(settings)
     return Engine(plan, settings, compiled.meanings, policy, scanner, inner, schemas)
+
+
+@contextlib.contextmanager
+def _showing_lines() -> Iterator[None]:
+    """Gives what is found wrong within the block the line at which it stands, for it was found long after the file was read."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(
+            [dc_replace(d, source_line=d.source_line or _line(d.location)) for d in error.diagnostics]
+        ) from None
+
+
+def _line(place: Location) -> str:
+    """The line of a file; '' where there is none, such as for settings that were made by a program."""
+    if not (place.file and place.line):
+        return ""
+    try:
+        lines = read_text(Path(place.file), SettingsError).splitlines()
+    except SettingsError:
+        return ""
+    return lines[place.line - 1] if place.line <= len(lines) else ""
 
 
 def _sink(plan: Plan) -> Sink:
@@ -99,7 +127,7 @@ def _scanner(content: Content, detector: Detector | None, canaries: list[str], s
     try:
         scanner = ContentScanner(content, detector, canaries=canaries, personal=beside_rules(content))
     except ValueError as problem:
-        raise SettingsError(Diagnostic(f"content: {problem}", settings.location)) from None
+        raise SettingsError(Diagnostic(f"content: {problem}", Location(settings.location.file))) from None
     for direction in DIRECTIONS:
         # What is loaded on first use is loaded now: what is wrong with it must show at the start, and no request waits.
         scanner.scan("ready?", direction)
@@ -212,8 +240,7 @@ def _check(plan: Plan, settings: Settings) -> None:
                 problems.append(Diagnostic(message, issuer.location, hint=did_you_mean(id, plan.components)))
     if settings.required_integrity not in TRUST_LEVELS:
         hint = did_you_mean(settings.required_integrity, TRUST_LEVELS)
-        problems.append(
-            Diagnostic(f"`{settings.required_integrity}` is no level of trust", settings.location, hint=hint)
-        )
+        place = Location(settings.location.file)
+        problems.append(Diagnostic(f"`{settings.required_integrity}` is no level of trust", place, hint=hint))
     if problems:
         raise SettingsError(problems)
