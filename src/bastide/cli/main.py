@@ -15,6 +15,7 @@ _COMMANDS = "bastide.cli.commands"
     cls=Edge,
     lazy={
         "init": f"{_COMMANDS}.init:init",
+        "discover": f"{_COMMANDS}.discover:discover",
         "assess": f"{_COMMANDS}.assess:assess",
         "gate": f"{_COMMANDS}.gate:gate",
         "diff": f"{_COMMANDS}.diff:diff",

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bastide.catalog.load import load_vocabulary
+from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.importers import importers
 from bastide.discover.interface import Importer, Limits, Tree, together
 from bastide.discover.model import Place, Problem, Reading
@@ -25,8 +27,16 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     folder = Folder(root, limits)
     reading = read(folder.tree(), importers())
     components, flows = resolve(reading.resources, load_types(packs))
-    problems = tuple(sorted({*reading.problems, *folder.problems}))
-    return Discovery({c.id: c for c in components}, tuple(flows), problems, files=reading.read)
+    by_id = {c.id: c for c in components}
+    judged = list(Judge(by_id, flows, load_vocabulary(packs)).judge(load_baselines(packs)))
+    return Discovery(
+        by_id,
+        tuple(flows),
+        tuple(sorted({*reading.problems, *folder.problems})),
+        tuple(weaknesses(judged, by_id)),
+        tuple((j.baseline.id, j.element) for j in judged if j.state == "pass"),
+        reading.read,
+    )
 
 
 def read(tree: Tree, all_: Sequence[Importer]) -> Reading:

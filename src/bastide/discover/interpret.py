@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from bastide.discover.commands import options
 from bastide.discover.model import Place, Resource, State, Value
 from bastide.discover.types import Case, LinkRule, Make, Type, fits, glob
 
@@ -94,7 +95,11 @@ def _holds(resource: Resource, path: str, globs: tuple[str, ...]) -> bool:
 
 def _values(resource: Resource, path: str) -> tuple[Value, ...]:
     if path == "$image":
-        return tuple(replace(v, data=repository(v.data)) if isinstance(v.data, str) else v for v in resource.find("image"))
+        return tuple(
+            replace(v, data=repository(v.data)) if isinstance(v.data, str) else v for v in resource.find("image")
+        )
+    if path.startswith("$options."):
+        return options(resource.find("command")).find(path.removeprefix("$options."))
     if path in _OWN:
         return (Value(_OWN[path](resource), resource.place),)
     return resource.find(path)
@@ -175,7 +180,10 @@ def _present(case: Case, resource: Resource) -> Fact | None:
     for value in there:
         text = as_text(value)
         if text is None and value.state is State.UNKNOWN:
-            if value.refs and not case.is_ and case.value is not None:
+            if value.refs and case.but:
+                # It comes from outside, so it is none of the values that could stand here.
+                continue
+            if value.refs and not (case.is_ or case.but or case.pattern) and case.value is not None:
                 # It is set, to something that isn't known here.
                 return Fact(_constant(case), State.CONDITIONAL, value.place)
             unknown = unknown or Fact(None, State.UNKNOWN, value.place)
@@ -188,7 +196,7 @@ def _value(case: Case, text: str | None, value: Value) -> Scalar | None:
     if text is None:
         # A list or a mapping: there is something, and no more is asked.
         return _constant(case) if not case.is_ and case.value is not None else None
-    if case.is_ and not fits(text, case.is_):
+    if (case.is_ and not fits(text, case.is_)) or (case.but and fits(text, case.but)):
         return None
     if case.pattern:
         found = _pattern(case.pattern).search(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 
@@ -61,7 +62,8 @@ class Value:
     def find(self, path: str) -> tuple[Value, ...]:
         """The values at a path such as `guardrail_configuration.guardrail_identifier`.
 
-        Steps go through mappings by name (upper and lower case, `_` and `-` don't matter) and through all elements of lists; `*` is any name.
+        Steps go through mappings by name (upper and lower case, `_` and `-` don't matter; `*` stands for any characters) and
+        through all elements of lists.
         Nothing: surely absent. An unknown value on the way is returned in place of what it hides.
         """
         found: tuple[Value, ...] = (self,)
@@ -74,7 +76,9 @@ class Value:
             if value.state is State.UNKNOWN and value.data is None:
                 yield value
             elif isinstance(value.data, Mapping):
-                hits = [v for name, v in value.data.items() if key == "*" or plain_key(name) == key]
+                hits = [
+                    v for name, v in value.data.items() if plain_key(name) == key or ("*" in key and _like(name, key))
+                ]
                 # `*` in a resource: some attributes could not be read, so none is surely absent.
                 yield from hits or ([value.data[REST]] if REST in value.data else [])
 
@@ -105,6 +109,10 @@ class Value:
         if isinstance(self.data, tuple):
             return [value.plain() for value in self.data]
         return self.data
+
+
+def _like(name: str, key: str) -> bool:
+    return name != REST and fnmatchcase(plain_key(name), key)
 
 
 REST = "*"

@@ -53,6 +53,7 @@ class Weakness:
     place: Place
     message: str
     severity: str = "medium"
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

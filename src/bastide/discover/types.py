@@ -41,6 +41,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Attribute that is looked at; without `is` it has to be set."""
     is_: tuple[str, ...] = msgspec.field(default=(), name="is")
     """Globs, without case, of which one has to match one of its values (`true`, `false` and numbers as text)."""
+    but: tuple[str, ...] = ()
+    """Globs that a value must not match to count. With it only values that stand in the files count."""
     absent: str = ""
     """Attribute that must not be there, or is null, empty or false."""
     value: Scalar | tuple[str, ...] | None = None

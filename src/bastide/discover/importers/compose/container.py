@@ -74,11 +74,12 @@ def _environment(service: Value) -> dict[str, Value]:
     found: dict[str, Value] = {}
     if (given := service.data.get("x-env-file")) is not None:
         found |= given.data
+    outside: Mapping[str, Value] = service.data["x-project-env"].data
     environment = service.data.get("environment")
     if environment is None:
         return found
     if isinstance(environment.data, Mapping):
-        return found | {k: _given(k, v, found) for k, v in environment.data.items()}
+        return found | {k: _given(k, v, outside) for k, v in environment.data.items()}
     for entry in environment.elements():
         if not isinstance(entry.data, str):
             name = entry.text.partition("=")[0]
@@ -86,7 +87,7 @@ def _environment(service: Value) -> dict[str, Value]:
                 found[name] = replace(entry, text=entry.text.partition("=")[2])
             continue
         name, equals, text = entry.data.partition("=")
-        found[name] = replace(entry, data=text) if equals else _given(name, replace(entry, data=None), found)
+        found[name] = replace(entry, data=text) if equals else _given(name, replace(entry, data=None), outside)
     return found
 
 
@@ -140,15 +141,17 @@ def _mounts(service: Value, root: Value | None) -> Iterator[Value]:
             yield mount
             continue
         if not isinstance(mount.data, str):
+            # Known only where it is deployed.
+            yield Value({"source": mount, "type": mount}, mount.place)
             continue
         source, _, rest = mount.data.partition(":")
         target, _, mode = rest.partition(":")
-        kind = "volume" if source in named or not source.startswith((".", "/", "~", "$")) else "host"
+        kind = "host" if target and source not in named and source.startswith((".", "/", "~")) else "volume"
         yield Value(
             {
                 "source": replace(mount, data=source),
                 "target": replace(mount, data=target or source),
-                "type": replace(mount, data=kind if target else "volume"),
+                "type": replace(mount, data=kind + "-read-only" * ("ro" in mode.split(","))),
                 "read-only": replace(mount, data="ro" in mode.split(",")),
             },
             mount.place,

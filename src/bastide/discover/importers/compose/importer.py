@@ -13,7 +13,7 @@ from bastide.discover.importers.compose.container import container
 from bastide.discover.importers.compose.interpolate import interpolate
 from bastide.discover.importers.env_file import read_env
 from bastide.discover.interface import Tree
-from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
+from bastide.discover.model import REST, Place, Problem, Reading, Resource, State, Value
 from bastide.discover.readers.yaml_ import read_yaml
 
 _NAME = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml\Z|[\w.-]*docker-compose[\w.-]*\.ya?ml\Z", re.IGNORECASE)
@@ -147,6 +147,9 @@ class _Reader:
 
     def _with_env_files(self, service: Value, folder: str) -> Value:
         """The service with the variables of its `env_file`s, which its own `environment` goes before."""
+        service = replace(
+            service, data={**service.data, "x-project-env": Value(self._variables(folder), service.place)}
+        )
         paths = [v for key in ("env_file", "env_file.path") for v in service.find(key) if isinstance(v.data, str)]
         if not paths:
             return service
@@ -156,7 +159,8 @@ class _Reader:
             text = self.tree.read(inside) if inside else None
             if inside is None or text is None:
                 # Templates stand in for a file that nobody commits.
-                variables |= self._variables(posixpath.dirname(posixpath.join(folder, path.data)))
+                stands_in = self._variables(posixpath.dirname(posixpath.join(folder, path.data)))
+                variables |= stands_in or {REST: Value(None, path.place, State.UNKNOWN)}
             else:
                 variables |= read_env(text, inside)
         return replace(service, data={**service.data, "x-env-file": Value(variables, paths[0].place)})

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What discovery found, for a person at a terminal: the components by kind, what talks to what, what is weak, what wasn't read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bastide.cli.screen import STYLES, Screen, join, text
+from bastide.cli.text import one_line, plural
+from bastide.discover.model import Problem
+from bastide.discover.result import Discovery, Found, FoundFlow, Weakness
+
+_ORDER = ("critical", "high", "medium", "low")
+SHOWN = 12
+"""Lines of flows and of problems."""
+
+
+def discovery_table(found: Discovery, to_screen: bool = True) -> str:
+    """All components, the weaknesses worst first, the first flows and problems."""
+    screen = Screen(to_screen)
+    counts = [plural(len(found.components), "component"), plural(len(found.flows), "flow")]
+    counts.append(f"{plural(len(found.files), 'file')} read")
+    screen.add(text(", ".join(counts) + ("" if found.complete else "; incomplete"), "bold"))
+    _components(screen, list(found.components.values()))
+    _weaknesses(screen, found.weaknesses)
+    _flows(screen, found.flows)
+    _problems(screen, found.problems)
+    return screen.text()
+
+
+def _components(screen: Screen, components: Sequence[Found]) -> None:
+    screen.heading("Components")
+    for component in sorted(components, key=lambda c: (c.kind, c.id)):
+        platform = f" ({component.platform})" if component.platform else ""
+        place = component.provenance[0] if component.provenance else ""
+        screen.add("  " + one_line(f"{component.kind:<20} {component.id}{platform}  {place}"))
+
+
+def _weaknesses(screen: Screen, weaknesses: Sequence[Weakness]) -> None:
+    failing = sorted(
+        (w for w in weaknesses if w.state == "fail"), key=lambda w: (_ORDER.index(w.severity), w.expectation)
+    )
+    if failing:
+        screen.heading("Weak settings")
+    for weakness in failing:
+        screen.add(
+            join(
+                "  ",
+                text(weakness.severity, STYLES.get(weakness.severity, "")),
+                "  " + one_line(f"{weakness.message}  [{weakness.expectation}, {weakness.place}]"),
+            )
+        )
+    unknown = sum(w.state == "unknown" for w in weaknesses)
+    if unknown:
+        screen.add(text(f"  {plural(unknown, 'expectation')} can't be told from these files (--format json)", "dim"))
+
+
+def _flows(screen: Screen, flows: Sequence[FoundFlow]) -> None:
+    if flows:
+        screen.heading("Flows")
+    for flow in flows[:SHOWN]:
+        place = flow.provenance[0] if flow.provenance else ""
+        screen.add("  " + one_line(f"{flow.source} -> {flow.target}  {flow.verb}  {place}"))
+    if len(flows) > SHOWN:
+        screen.add(text(f"  and {len(flows) - SHOWN} more (--format json)", "dim"))
+
+
+def _problems(screen: Screen, problems: Sequence[Problem]) -> None:
+    if problems:
+        screen.heading("Not read or not understood")
+    for problem in problems[:SHOWN]:
+        screen.add("  " + one_line(f"{problem.place}: {problem.message}"))
+    if len(problems) > SHOWN:
+        screen.add(text(f"  and {len(problems) - SHOWN} more (--format json)", "dim"))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What discovery found, for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bastide.discover.interpret import Fact, plain
+from bastide.discover.model import Place
+from bastide.discover.result import Discovery, Found, FoundFlow, Weakness
+from bastide.report.text import clean
+
+SCHEMA_VERSION = 1
+
+
+def discovery_json(found: Discovery) -> dict[str, Any]:
+    """The document of `bastide discover --format json` (`bastide schema discover`)."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": found.complete,
+        "components": [_component(c) for c in found.components.values()],
+        "flows": [_flow(f) for f in found.flows],
+        "weaknesses": [_weakness(w) for w in found.weaknesses],
+        "diagnostics": [{**_place(p.place), "message": clean(p.message)} for p in found.problems],
+    }
+
+
+def _component(component: Found) -> dict[str, Any]:
+    return {
+        "id": component.id,
+        "kind": component.kind,
+        "name": clean(component.name),
+        "platform": component.platform,
+        "facts": {name: _fact(fact) for name, fact in sorted(component.facts.items())},
+        "provenance": [_place(p) for p in component.provenance],
+        "confidence": round(component.confidence, 2),
+    }
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    value = plain(fact.value)
+    found = {
+        "value": clean(value) if isinstance(value, str) else value,
+        "state": fact.state.value,
+        **_place(fact.place),
+    }
+    return {**found, "source": fact.source} if fact.source else found
+
+
+def _flow(flow: FoundFlow) -> dict[str, Any]:
+    return {
+        "id": flow.id,
+        "from": flow.source,
+        "to": flow.target,
+        "verb": flow.verb,
+        "data": clean(flow.data),
+        "provenance": [_place(p) for p in flow.provenance],
+        "confidence": round(flow.confidence, 2),
+    }
+
+
+def _weakness(weakness: Weakness) -> dict[str, Any]:
+    return {
+        "expectation": weakness.expectation,
+        "element": weakness.element,
+        "state": weakness.state,
+        "severity": weakness.severity,
+        "category": weakness.category,
+        **_place(weakness.place),
+        "message": clean(weakness.message),
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"file": clean(place.file), "line": place.line}
