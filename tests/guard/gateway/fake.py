@@ -53,7 +53,8 @@ class FakeProvider:
                         await writer.drain()
                         self.written += len(step)
                 answering = False
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, RuntimeError):
+            # A RuntimeError is uvloop's word for a write to who has gone.
             self.hung_up += answering
         finally:
             writer.close()

@@ -73,6 +73,18 @@ def test_a_whole_answer_that_nobody_reads_is_dropped() -> None:
         assert len(said(client)) < 2 * MB
 
 
+def test_an_idle_connection_with_something_unread_is_cut() -> None:
+    """A close alone would wait for the reader for ever."""
+    with unread() as (guard, _):
+
+        def idle() -> int:
+            [one] = _protocols()
+            one.timeout_keep_alive_handler()
+            return int(one.transport.get_write_buffer_size())
+
+        assert guard.inside(idle) == 0
+
+
 def test_who_reads_slowly_gets_the_whole_answer() -> None:
     """Only who takes nothing for twice the time is left."""
     with unread() as (_, client):

@@ -17,6 +17,8 @@ from bastide.errors import GuardError, Malformed, TooLarge
 
 HEAD = 65_536
 """Bytes of a request's line and headers."""
+SHORT = 16_384
+"""Bytes of an answer that may wait for a client unwatched, until the connection has been idle for too long."""
 READ = 65_536
 """Bytes of a waiting answer that a client has to take in its time, or all that is left."""
 
@@ -38,8 +40,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """From now on it has so long for its first head."""
         super().connection_made(transport)
-        # Then `pause_writing` says when anything at all waits for the client, also at the end, when nothing is written any more.
-        self.transport.set_write_buffer_limits(0)
+        # Then `pause_writing` says when more than a short answer waits for the client, and `resume_writing` when it has taken all.
+        self.transport.set_write_buffer_limits(SHORT, 0)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -82,6 +84,13 @@ class Connection(HttpToolsProtocol):
         """It has read all of it."""
         self._took()
         super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for long. A close alone would wait until the client has read what is left."""
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self.left()
+            self.transport.abort()
 
     def _reads(self, waiting: int) -> None:
         # Twice: a stream that waits gives up after the single time, and can say in the log why it ended.
