@@ -334,7 +334,7 @@ class Bounds:
     in_flight: Positive = 512
     """Requests at a time; more get 503 at once."""
     read_timeout: Seconds = 30.0
-    """Seconds in which a client has to have sent its request, and to take each piece of a stream."""
+    """Seconds in which a client has to have sent its request, and to take each piece of a stream; twice that for 64 KiB of a whole answer."""
     reply: Positive = 64 * 1024 * 1024
     conversations: Positive = 256 * 1024 * 1024
     """Bytes, about, that all conversations take; when it is more, the callers that have most lose theirs first."""

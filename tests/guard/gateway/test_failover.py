@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When another model than the one that was asked for answers: what the log says, what is charged, what it is sent."""
+"""What the log says and what is charged when an answer is there, above all when another model answers than the one that was asked for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 
 from bastide.guard.build import make_engine
 from bastide.guard.engine import Engine
+from bastide.guard.limits.signals import Signal
 from bastide.guard.settings_file import parse_settings
 from bastide.plan.load import parse_plan
 from tests.guard.gateway.fake import STREAM_HEAD, FakeProvider, Step, answer, chunk, event
 from tests.guard.gateway.running import PLAN, VOCABULARY, running, settings_text
-from tests.guard.gateway.talk import ask, at_rest, delta
+from tests.guard.gateway.talk import ask, at_rest, delta, wait_for
 from tests.guard.gateway.test_models import completion
 
 PROMPT: dict[str, Any] = {"model": "gpt", "messages": [{"role": "system", "content": "Write a haiku about spring."}]}
@@ -89,3 +90,16 @@ def test_what_a_stream_without_numbers_costs_is_in_the_log() -> None:
         [entry] = guard.recorder.of("request")
         assert entry["usage"]["output"] == 101
         assert entry["cost"] == pytest.approx((entry["usage"]["input"] * 1 + 101 * 10) / 1e6)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_signal_that_the_answer_gives_is_in_the_log(stream: bool) -> None:
+    """It is known when the answer has ended, after its entry was written."""
+    events = [STREAM_HEAD, delta({"content": "Hi"}), delta({}, "stop"), event("[DONE]"), chunk(b"")]
+    first, second = FakeProvider(events if stream else OK), FakeProvider(OK)
+    with running(first, also=[second], build=lambda: two_models(first, second)) as guard:
+        guard.runtime.signals.answered = lambda *_: Signal("extraction/volume", "ann", "much")  # type: ignore[method-assign]
+        assert ask(guard, {**PROMPT, "stream": stream}).status == 200
+        assert wait_for(lambda: guard.recorder.of("signal"))
+        assert [e["signal"] for e in guard.recorder.of("signal")] == ["extraction/volume"]
+        assert len(guard.recorder.of("request")) == 1

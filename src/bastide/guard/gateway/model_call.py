@@ -111,6 +111,7 @@ class ModelCall:
             self._count(request, judge)
             self._watch(self._runtime.signals.answered(caller, trace.usage.output))
             await self._runtime.limits.settle(reserved, trace.usage.input + trace.usage.output, trace.cost)
+        await self._record()
 
     def _goes(self, route: ModelRoute, ruling: Ruling) -> None:
         """Notes which model the request goes to and why it may: at last the one that answered."""
@@ -202,11 +203,13 @@ class ModelCall:
         return None
 
     async def _record(self) -> None:
-        """Writes the log entry; once."""
+        """Writes the log entry, once, and afterwards what became known later, such as a signal that the answer's size gives."""
         if not self._trace.recorded:
             self._trace.recorded = True
             self._runtime.record(self._trace.entries())
             self._runtime.metrics.request(self._trace)
+        elif later := self._trace.take():
+            self._runtime.record(later)
 
 
 def _asked(request: Request) -> str:
