@@ -35,7 +35,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "tool": ("ai.tool", "ai.mcp-server"),
     "mcp-server": ("ai.mcp-server", "ai.tool"),
     "guardrail": ("ai.guardrail", "ai.gateway"),
-    "public-endpoint": ("app", "ai.model", "actor"),
+    "public-endpoint": ("app", "ai.model"),
     "identity": ("identity",),
     "secret": ("secret", "ops.secrets"),
     "network-control": ("network", "app.gateway"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bastide.catalog.load import load_vocabulary
+from bastide.discover.actors import with_actors
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.importers import importers
 from bastide.discover.interface import Importer, Limits, Tree, together
@@ -26,7 +27,7 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     """
     folder = Folder(root, limits)
     reading = read(folder.tree(), importers())
-    components, flows = resolve(reading.resources, load_types(packs))
+    components, flows = with_actors(*resolve(reading.resources, load_types(packs)))
     by_id = {c.id: c for c in components}
     judged = list(Judge(by_id, flows, load_vocabulary(packs)).judge(load_baselines(packs)))
     return Discovery(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from bastide.discover.commands import options
@@ -14,6 +15,8 @@ from bastide.discover.model import Place, Resource, State, Value
 from bastide.discover.types import Case, LinkRule, Make, Type, fits, glob
 
 Scalar = str | bool | tuple[str, ...]
+_LONGEST = 20_000
+"""Characters of one attribute in which patterns look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,9 @@ def _present(case: Case, resource: Resource) -> Fact | None:
     for value in there:
         text = as_text(value)
         if text is None and value.state is State.UNKNOWN:
+            if case.pattern and (match := _pattern(case.pattern).search(value.text)):
+                # What is put in isn't known, but where it comes from is.
+                return Fact(_constant(case) if case.value is not None else match[1], State.CONDITIONAL, value.place)
             if value.refs and case.but:
                 # It comes from outside, so it is none of the values that could stand here.
                 continue
@@ -188,7 +194,7 @@ def _present(case: Case, resource: Resource) -> Fact | None:
                 return Fact(_constant(case), State.CONDITIONAL, value.place)
             unknown = unknown or Fact(None, State.UNKNOWN, value.place)
         elif (found := _value(case, text, value)) is not None:
-            return Fact(found, value.state, value.place)
+            return Fact(None, State.UNKNOWN, value.place) if case.unknown else Fact(found, value.state, value.place)
     return unknown
 
 
@@ -199,7 +205,7 @@ def _value(case: Case, text: str | None, value: Value) -> Scalar | None:
     if (case.is_ and not fits(text, case.is_)) or (case.but and fits(text, case.but)):
         return None
     if case.pattern:
-        found = _pattern(case.pattern).search(text)
+        found = _pattern(case.pattern).search(text[:_LONGEST])
         return _constant(case) if found and case.value is not None else found[1] if found else None
     if case.map:
         return next((v for key, v in case.map.items() if glob(key).match(text)), None)
@@ -213,6 +219,11 @@ def _constant(case: Case) -> Scalar:
 
 
 def _pointers(rule: LinkRule, resource: Resource) -> Iterator[Pointer]:
+    found = _all_pointers(rule, resource)
+    yield from islice(found, None if not isinstance(rule, Make) or rule.each else 1)
+
+
+def _all_pointers(rule: LinkRule, resource: Resource) -> Iterator[Pointer]:
     paths = (rule.to,) if isinstance(rule.to, str) else rule.to
     for path in paths:
         for value in _values(resource, path):
@@ -222,14 +233,24 @@ def _pointers(rule: LinkRule, resource: Resource) -> Iterator[Pointer]:
             if not rule.pattern:
                 yield from _split(rule, value, text)
             else:
-                for match in _pattern(rule.pattern).finditer(text or (value.text if value.data is None else "")):
-                    yield from _split(rule, value, match[1] or "")
+                searched = (text or (value.text if value.data is None else ""))[:_LONGEST]
+                for match in _pattern(rule.pattern).finditer(searched):
+                    yield from _split(rule, _at_line(value, searched, match.start(1)), match[1] or "")
+
+
+def _at_line(value: Value, text: str, position: int) -> Value:
+    """The value with the place of a position in it, when it is a literal block."""
+    if not value.place.end or "\n" not in text:
+        return value
+    return replace(value, place=Place(value.place.file, value.place.line + 1 + text.count("\n", 0, position)))
 
 
 def _split(rule: LinkRule, value: Value, text: str) -> Iterator[Pointer]:
     separator = rule.split if isinstance(rule, Make) else ""
-    for part in [p.strip() for p in text.split(separator)] if separator else [text]:
-        if part or value.refs:
+    fixed = rule.name if isinstance(rule, Make) and "{}" not in rule.name else ""
+    for found in [p.strip() for p in text.split(separator)] if separator else [text]:
+        part = fixed or found
+        if (part or value.refs) and not (rule.but and fits(part, rule.but)):
             yield Pointer(rule, value, part)
 
 

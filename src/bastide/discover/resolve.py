@@ -47,12 +47,13 @@ class Group:
 
 def resolve(resources: Iterable[Resource], types: Iterable[Type]) -> tuple[list[Found], list[FoundFlow]]:
     """The components and flows of the resources."""
-    interpreter = Interpreter(types)
-    return _Resolver([interpreter.piece(r) for r in resources]).result()
+    return _Resolver(list(resources), Interpreter(types)).result()
 
 
 class _Resolver:
-    def __init__(self, pieces: list[Piece]) -> None:
+    def __init__(self, resources: list[Resource], interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        pieces = [interpreter.piece(r) for r in resources]
         self._groups: dict[str, Group] = {p.resource.id: Group([p], [], {}) for p in pieces}
         self._pieces = pieces
         self._named: dict[str, Group] = {}
@@ -131,6 +132,12 @@ class _Resolver:
         if group is None or (group.kind != rule.kind and group is not home):
             group = self._named[key] = Group([], [], {})
         if group is not home:
+            if not group.made and not group.pieces:
+                # What is only named may be known by its name: a tool called Bash is a shell.
+                named = Resource(
+                    key, f"named/{rule.kind}", pointer.name, Value({}, pointer.value.place), pointer.value.place
+                )
+                group.facts |= self._interpreter.piece(named).facts
             group.made.append((piece, pointer))
             for name, cases in rule.facts.items() if isinstance(rule, Make) else ():
                 if name not in group.facts and (fact := decide(cases, piece.resource)) is not None:

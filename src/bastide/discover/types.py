@@ -51,6 +51,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Attribute's value -> the fact's."""
     pattern: str = ""
     """Expression whose first group, found in the attribute, is the value."""
+    unknown: bool = False
+    """The case shows that it can't be told from the files."""
     default: Scalar | tuple[str, ...] | None = None
     """What the provider does when nothing is said. Only in the last case."""
     source: str = ""
@@ -85,6 +87,8 @@ class LinkRule(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Namespace of the name: `model`, `dataset`, `index`, `secret`, `server`, ...; without it addresses and references only."""
     pattern: str = ""
     """Expression whose first group is the name."""
+    but: tuple[str, ...] = ()
+    """Globs of names that are left out."""
     data: str = ""
     """What flows, in a word."""
 
@@ -99,7 +103,7 @@ class Make(LinkRule, frozen=True, forbid_unknown_fields=True, rename="kebab", kw
     split: str = ""
     """What separates names in one text."""
     name: str = ""
-    """Display name; `{}` stands for what was found."""
+    """Display name; `{}` stands for what was found. Without `{}` it is the name that counts, whatever was found."""
 
 
 class Gift(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -14,6 +14,9 @@ def importers() -> tuple[Importer, ...]:
     """All importers, those of other packages last."""
     from bastide.discover.importers.compose import Compose
     from bastide.discover.importers.env_file import EnvFiles
+    from bastide.discover.importers.github_actions import GitHubActions
+    from bastide.discover.importers.mcp import McpConfigurations
+    from bastide.discover.importers.n8n import N8n
 
-    own: tuple[Importer, ...] = (Compose(), EnvFiles())
+    own: tuple[Importer, ...] = (Compose(), EnvFiles(), GitHubActions(), McpConfigurations(), N8n())
     return own + tuple(point.load()() for point in entry_points(group="bastide.importers"))

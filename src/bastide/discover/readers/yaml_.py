@@ -132,7 +132,8 @@ class _Builder:
             self._anchors[name] = value, weight
 
     def _scalar(self, event: Any, line: int) -> Value:
-        place = Place(self._file, line)
+        # A literal block begins in the next line: whoever looks for a place in it can count.
+        place = Place(self._file, line, self._line(event.end_mark) - 1 if event.style == "|" else 0)
         tag = event.tag or ""
         plain = bool(event.implicit[0])
         value = Value(scalar(event.value) if plain else event.value, place, text=event.value[:200] if plain else "")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who stands outside: nobody declares people, but where a system can be reached there is somebody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bastide.discover.model import Place
+from bastide.discover.result import Found, FoundFlow
+
+_DOORS = ("app.entry",)
+_SERVING = ("ai.model", "ai.gateway", "ai.agent", "app.web", "app.workflow", "ai.chain")
+_OPEN = ("every-interface", "internet", "internal")
+
+
+def with_actors(components: list[Found], flows: list[FoundFlow]) -> tuple[list[Found], list[FoundFlow]]:
+    """The same with a user, where something can be reached from outside: an entry point, else what serves and is called by nothing else."""
+    doors = list(_doors(components, flows))
+    if not doors:
+        return components, flows
+    ids = {c.id for c in components}
+    name = next(n for n in ("user", "outside-user", "actor-user") if n not in ids)
+    places = tuple(dict.fromkeys(door.provenance[0] for door in doors if door.provenance))
+    user = Found(name, "actor.user", "User", "", {}, places, min(d.confidence for d in doors))
+    return [user, *components], [*(_flow(user, door) for door in doors), *flows]
+
+
+def _doors(components: Sequence[Found], flows: Sequence[FoundFlow]) -> Iterator[Found]:
+    called = {f.target for f in flows}
+    declared = [c for c in components if c.kind in _DOORS]
+    yield from declared
+    for component in components:
+        if component.kind in _DOORS or component.id in called:
+            continue
+        fact = component.facts.get("published")
+        endpoint = component.facts.get("serves")
+        reachable = (fact is not None and fact.value in _OPEN) or (endpoint is not None and endpoint.value is True)
+        if reachable and any(component.kind == k or component.kind.startswith(k + ".") for k in _SERVING):
+            yield component
+
+
+def _flow(user: Found, door: Found) -> FoundFlow:
+    place = door.provenance[0] if door.provenance else Place("")
+    return FoundFlow(f"{user.id}->{door.id}:calls", user.id, door.id, "calls", "prompt", (place,), door.confidence)
