@@ -309,3 +309,13 @@ def test_gateways_pass_calls_on_and_have_no_rights() -> None:
     plan = small(flows, "one: {kind: ai.gateway}\ntwo: {kind: ai.gateway}\nfar: {kind: ai.model.endpoint}")
     found = [(r.agent, r.resource, r.id) for r in routes(plan, vocabulary()) if r.resource == "far"]
     assert found == [("tool", "far", "tool<->one one<->two two<->far")]
+
+
+def test_who_answers_past_the_gateway_is_heard_too() -> None:
+    """A remote agent that is asked over a gateway and answers the agent directly is as little trusted as its author."""
+    parts = "gate: {kind: ai.gateway, zone: app}\n  partner: {kind: ai.agent.remote, zone: app, trust: third-party}"
+    plan = small("- agent -> gate: {id: f0}\n  - gate -> partner: {id: f1}\n  - partner -> agent: {id: f2}", parts)
+    assert (
+        TRUST_LEVELS.index("third-party")
+        == compile_meanings(plan, vocabulary(), settings())["partner"].result.integrity
+    )

@@ -223,6 +223,8 @@ class _Facts:
     def _result(self, component: Component, said: ToolMeaning) -> Label:
         flows = [r.flows[-1] for r in self._of.get(component.id, ())]
         askers = {f.source if f.target == component.id else f.target for f in flows}
+        # It may answer past those over whom it was asked, in a flow of its own.
+        askers |= {r.agent for r in self._of.get(component.id, ())}
         feed = self.lattice.answers(component.id, askers, forgets=bool(said.memory))
         drawn = {d for f in flows for d in f.data}
         data = drawn | feed.data if self.kinds.is_a(component, *AGENTS) else drawn or feed.data
