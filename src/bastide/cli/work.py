@@ -17,6 +17,7 @@ from bastide.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from bastide.catalog.model import Catalog
+    from bastide.discover.result import Discovery
     from bastide.plan.model import Plan
     from bastide.threats.diff import Changes
     from bastide.threats.interface import PlanRule
@@ -34,6 +35,8 @@ class Work:
     decisions: tuple[Decision, ...]
     assessment: Assessment
     today: date
+    found: Discovery | None = None
+    """What the plan was made from, when nobody had written one."""
 
     def live(self) -> frozenset[str]:
         """The findings about which somebody decided and the decision still holds."""
@@ -50,18 +53,30 @@ def read_catalog(packs: Sequence[Path]) -> Catalog:
 
 def examine(path: Path, packs: Sequence[Path], today: date | None, harden: str | None = None) -> Work:
     """Reads and assesses a plan. harden: the lowest severity that the control set must break; None: no control set."""
-    from bastide.plan.load import load_plan
     from bastide.threats.assess import assess
     from bastide.threats.model import Severity
 
     catalog = read_catalog(packs)
     path = tidy(path)
-    plan = load_plan(path, catalog.vocabulary)
-    decisions = read_side_file(path)
+    plan, found = _described_or_found(path, catalog, tuple(packs))
+    decisions = read_side_file(path / "bastide.yaml" if path.is_dir() else path)
     day = today or date.today()
     level = Severity(harden) if harden else None
     assessment = assess(plan, catalog, decisions=decisions, today=day, harden=level, rules=python_rules())
-    return Work(plan, catalog, decisions, assessment, day)
+    return Work(plan, catalog, decisions, assessment, day, found)
+
+
+def _described_or_found(path: Path, catalog: Catalog, packs: tuple[Path, ...]) -> tuple[Plan, Discovery | None]:
+    """A plan; for a folder its `bastide.yaml`, else what is found in it."""
+    from bastide.plan.load import load_plan
+
+    if not path.is_dir():
+        return load_plan(path, catalog.vocabulary), None
+    if exists(path / "bastide.yaml"):
+        return load_plan(path / "bastide.yaml", catalog.vocabulary), None
+    from bastide.discover.discover import plan_of
+
+    return plan_of(path, catalog, packs)
 
 
 def side_file(plan: Path) -> Path:

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bastide.catalog.load import load_vocabulary
+from bastide.catalog.model import Catalog
 from bastide.discover.actors import with_actors
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.importers import importers
 from bastide.discover.interface import Importer, Limits, Tree, together
 from bastide.discover.model import Place, Problem, Reading
+from bastide.discover.plan import located, to_plan
 from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
+from bastide.plan.load import parse_plan
+from bastide.plan.model import Plan
+from bastide.plan.save import dump
 
 
 def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] = ()) -> Discovery:
@@ -38,6 +43,14 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
         tuple((j.baseline.id, j.element) for j in judged if j.state == "pass"),
         reading.read,
     )
+
+
+def plan_of(root: Path, catalog: Catalog, packs: tuple[Path, ...] = ()) -> tuple[Plan, Discovery]:
+    """The plan of a repository that nobody described, and what it was made from. Its parts stand at their places in the repository."""
+    found = discover(root, packs=packs)
+    name = root.resolve().name or "system"
+    plan = parse_plan(dump(to_plan(found, catalog.vocabulary, name)), catalog.vocabulary, str(root))
+    return located(plan, found), found
 
 
 def read(tree: Tree, all_: Sequence[Importer]) -> Reading:

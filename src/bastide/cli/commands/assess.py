@@ -15,6 +15,7 @@ from bastide.cli.output import format_of, keep_inputs, put
 
 if TYPE_CHECKING:
     from bastide.cli.work import Work
+    from bastide.discover.result import Discovery
     from bastide.threats.diff import Changes
 
 FORMATS = ("table", "json", "html", "sarif", "markdown", "csv")
@@ -60,9 +61,12 @@ def assess(
 ) -> None:
     """Find the threats of PLAN (default: bastide.yaml), with attack paths, fixes and open questions.
 
+    For a folder: of its bastide.yaml, else of the plan that `bastide discover` makes of what is in it.
+
     \b
     Examples:
       bastide assess bastide.yaml
+      bastide assess path/to/repository
       bastide assess bastide.yaml -o report.html -o findings.sarif
       bastide assess bastide.yaml --format json --baseline last.json > now.json
     """
@@ -73,6 +77,8 @@ def assess(
     if not targets:
         targets = [(format_ or "table", Path("-"))]
     work = examine(plan, packs, today, None if no_hardening else harden)
+    if work.found is not None and not quiet:
+        _say_what_was_read(work.found)
     changes = changes_since(baseline, work.assessment, severity_min) if baseline else None
     for kind, path in targets:
         put(_render(kind, work, changes, severity_min, everything, path), path, quiet)
@@ -82,6 +88,12 @@ def assess(
         click.echo(counts_line(at_least(work.assessment, severity_min)), err=True)
     if fail_on:
         ctx.exit(judge(work, fail_on).code)
+
+
+def _say_what_was_read(found: Discovery) -> None:
+    unread = sum(problem.hides for problem in found.problems)
+    rest = f"; {unread} could not be read, so the plan is incomplete (`bastide discover` lists them)" if unread else ""
+    click.echo(f"no bastide.yaml there: a plan was made from {len(found.files)} files{rest}", err=True)
 
 
 def _render(

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bastide.cli import options
 from bastide.cli.output import put
 
+if TYPE_CHECKING:
+    from bastide.discover.result import Discovery
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@options.format_option("table", "json", default="table")
+@options.format_option("table", "json", "plan", default="table")
 @options.output_option
 @options.pack_option
 @options.quiet_option
@@ -36,11 +40,14 @@ def discover(
     Examples:
       bastide discover .
       bastide discover infra/ --format json -o found.json
+      bastide discover . --format plan -o bastide.yaml
     """
     from bastide.discover.discover import discover as look
 
     found = look(folder, packs=packs)
-    if format_ == "json":
+    if format_ == "plan":
+        put(_plan(found, folder, packs), output, quiet)
+    elif format_ == "json":
         from bastide.report.discovery_json import discovery_json
         from bastide.report.json_ import dumps
 
@@ -53,3 +60,11 @@ def discover(
         ctx.exit(1)
     if not found.complete:
         ctx.exit(3)
+
+
+def _plan(found: Discovery, folder: Path, packs: tuple[Path, ...]) -> str:
+    from bastide.catalog.load import load_vocabulary
+    from bastide.discover.plan import to_plan
+    from bastide.plan.save import dump
+
+    return dump(to_plan(found, load_vocabulary(packs), folder.resolve().name))
