@@ -18,6 +18,7 @@ from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
+from bastide.errors import Diagnostic, InputError, Location
 from bastide.plan.load import parse_plan
 from bastide.plan.model import Plan
 from bastide.plan.save import dump
@@ -46,8 +47,16 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
 
 
 def plan_of(root: Path, catalog: Catalog, packs: tuple[Path, ...] = ()) -> tuple[Plan, Discovery]:
-    """The plan of a repository that nobody described, and what it was made from. Its parts stand at their places in the repository."""
+    """The plan of a repository that nobody described, and what it was made from. Its parts stand at their places in the repository.
+
+    Raises `InputError` when nothing is found there: an empty plan would look harmless.
+    """
     found = discover(root, packs=packs)
+    if not found.components:
+        hint = "name the folder with the code or deployment files, or write a plan (`bastide init`)"
+        raise InputError(
+            Diagnostic("holds no bastide.yaml, and nothing of a system was found in it", Location(str(root)), hint=hint)
+        )
     name = root.resolve().name or "system"
     plan = parse_plan(dump(to_plan(found, catalog.vocabulary, name)), catalog.vocabulary, str(root))
     return located(plan, found), found

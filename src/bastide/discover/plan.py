@@ -208,6 +208,10 @@ def _facts(
             yield attribute.name, _fact(fact, value)
 
 
+def _holds(found: Found) -> tuple[str, ...]:
+    return (_kept(found.kind),) if found.kind.startswith("data") and _kept(found.kind) else ()
+
+
 def _fitting(attribute: Attribute, value: Value) -> Value | None:
     """A value in the words of the plan; None for one that it doesn't have."""
     if attribute.type == "boolean":
