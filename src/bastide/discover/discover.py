@@ -14,6 +14,7 @@ from bastide.discover.importers import importers
 from bastide.discover.interface import Importer, Limits, Tree, together
 from bastide.discover.model import Place, Problem, Reading
 from bastide.discover.plan import located, to_plan
+from bastide.discover.programs import with_programs
 from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery
 from bastide.discover.tree import Folder
@@ -32,8 +33,9 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
         KnowledgeError: a pack is wrong.
     """
     folder = Folder(root, limits)
-    reading = read(folder.tree(), importers())
-    components, flows = with_actors(*resolve(reading.resources, load_types(packs)))
+    tree = folder.tree()
+    reading = read(tree, importers())
+    components, flows = with_actors(*resolve(with_programs(reading.resources, tree.files), load_types(packs)))
     by_id = {c.id: c for c in components}
     judged = list(Judge(by_id, flows, load_vocabulary(packs)).judge(load_baselines(packs)))
     return Discovery(

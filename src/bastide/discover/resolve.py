@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
@@ -36,6 +36,8 @@ class Group:
     pieces: list[Piece]
     made: list[tuple[Piece, Pointer]]
     facts: dict[str, Fact]
+    doing: dict[Place, None] = field(default_factory=dict)
+    """Where code of it does something with others."""
 
     @property
     def kind(self) -> str:
@@ -81,7 +83,13 @@ class _Resolver:
 
     def _distinct(self) -> list[Group]:
         groups = {id(g): g for g in (*self._groups.values(), *self._named.values())}
-        return [g for g in groups.values() if g.kind]
+        touched = {id(g) for source, target, _, _ in self._flows for g in (source, target)}
+        return [g for g in groups.values() if g.kind and (id(g) in touched or not self._is_code(g))]
+
+    @staticmethod
+    def _is_code(group: Group) -> bool:
+        """Whether it is only code: a component when it does something with others, or is known for what it is."""
+        return bool(group.pieces) and all(p.resource.type == "program" for p in group.pieces)
 
     # --- what is one thing ---------------------------------------------------------------------------------------
     def _join_variants(self) -> None:
@@ -122,7 +130,7 @@ class _Resolver:
 
     # --- what is named -------------------------------------------------------------------------------------------
     def _make(self, piece: Piece, pointer: Pointer) -> None:
-        rule, home = pointer.rule, self._groups[piece.resource.id]
+        rule, home = pointer.rule, self._home(piece)
         if not pointer.name:
             return
         key = f"{rule.prefix or rule.kind}:{normal(rule.prefix, pointer.name)}"
@@ -142,7 +150,7 @@ class _Resolver:
             for name, cases in rule.facts.items() if isinstance(rule, Make) else ():
                 if name not in group.facts and (fact := decide(cases, piece.resource)) is not None:
                     group.facts[name] = fact
-            self._flow(home, group, rule, pointer.value.place)
+            self._flow(home, group, rule, piece, pointer.value.place)
 
     def _give(self, piece: Piece) -> None:
         for value, facts in piece.gifts:
@@ -153,10 +161,10 @@ class _Resolver:
                         group.facts[name] = fact
 
     def _link(self, piece: Piece, pointer: Pointer) -> None:
-        home = self._groups[piece.resource.id]
+        home = self._home(piece)
         for target in self._targets(piece, pointer):
             if target is not home:
-                self._flow(home, target, pointer.rule, pointer.value.place)
+                self._flow(home, target, pointer.rule, piece, pointer.value.place)
 
     def _targets(self, piece: Piece, pointer: Pointer) -> list[Group]:
         rule, value = pointer.rule, pointer.value
@@ -171,6 +179,22 @@ class _Resolver:
             group.made.append((piece, pointer))
             found = [group]
         return [g for g in dict.fromkeys(found) if g.kind]
+
+    def _home(self, piece: Piece) -> Group:
+        """The thing that acts: what a call in a file does, its program does."""
+        group, resource = self._groups[piece.resource.id], piece.resource
+        for _ in range(8):
+            if group.kind and not self._only_program(group):
+                return group
+            above = self._groups.get(resource.part_of)
+            if above is None:
+                return group
+            group, resource = above, next(p.resource for p in above.pieces)
+        return group
+
+    @staticmethod
+    def _only_program(group: Group) -> bool:
+        return all(p.resource.type == "program" and p.resource.part_of for p in group.pieces)
 
     def _keys(self, prefix: str, name: str, piece: Piece) -> tuple[str, ...]:
         plain = f"{prefix}:{normal(prefix, name)}"
@@ -191,7 +215,7 @@ class _Resolver:
                 ):
                     for target in self._hosts(text, piece.resource.scope):
                         if target is not home and target.kind:
-                            self._flow(home, target, LinkRule(to=path), value.place)
+                            self._flow(home, target, LinkRule(to=path), piece, value.place)
 
     def _hosts(self, text: str, scope: str) -> Iterator[Group]:
         for match in _ADDRESS.finditer(text[:_TEXT]):
@@ -201,7 +225,9 @@ class _Resolver:
                     yield self._named[name]
                     break
 
-    def _flow(self, home: Group, other: Group, rule: LinkRule, place: Place) -> None:
+    def _flow(self, home: Group, other: Group, rule: LinkRule, piece: Piece, place: Place) -> None:
+        if self._groups[piece.resource.id] is not home:
+            home.doing[piece.resource.place] = None
         source, target = (other, home) if rule.back else (home, other)
         self._flows.append((source, target, rule, place))
 
@@ -215,7 +241,11 @@ class _Resolver:
         for name, fact in group.facts.items():
             if name not in facts or facts[name].state in (State.DEFAULT, State.UNKNOWN):
                 facts[name] = fact
-        places = [*(p.resource.place for p in pieces), *(pointer.value.place for _, pointer in group.made)]
+        places = [
+            *(p.resource.place for p in pieces),
+            *(pointer.value.place for _, pointer in group.made),
+            *group.doing,
+        ]
         first = next((p for p in pieces if p.type), None)
         if first is not None and first.type is not None:
             places = [*_telling(first), *places]

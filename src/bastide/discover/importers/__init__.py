@@ -17,6 +17,21 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.github_actions import GitHubActions
     from bastide.discover.importers.mcp import McpConfigurations
     from bastide.discover.importers.n8n import N8n
+    from bastide.discover.importers.python import Python
+    from bastide.discover.types import load_types
 
-    own: tuple[Importer, ...] = (Compose(), EnvFiles(), GitHubActions(), McpConfigurations(), N8n())
+    roots = {
+        pattern.partition("/")[2].partition(".")[0]
+        for type_ in load_types()
+        for pattern in type_.types
+        if pattern.startswith(("call/", "definition/"))
+    }
+    own: tuple[Importer, ...] = (
+        Python(frozenset(roots - {"", "*"})),
+        Compose(),
+        EnvFiles(),
+        GitHubActions(),
+        McpConfigurations(),
+        N8n(),
+    )
     return own + tuple(point.load()() for point in entry_points(group="bastide.importers"))

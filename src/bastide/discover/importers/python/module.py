@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One module: what its names mean, its definitions, and where its values are assigned."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bastide.discover.model import Place, Problem
+
+Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+NODES = 400_000
+"""Nodes of one module; a larger one isn't read."""
+
+
+@dataclass(slots=True)
+class Module:
+    """A parsed file."""
+
+    file: str
+    name: str
+    """Dotted, from the root of the tree: `app.agents.tools`."""
+    tree: ast.Module
+    names: dict[str, str] = field(default_factory=dict)
+    """Name in the module -> what was imported under it, qualified."""
+    values: dict[str, ast.expr] = field(default_factory=dict)
+    """`name`, `function:name` or `Class:self.name` -> the expression that is assigned, for names with one assignment."""
+    definitions: dict[str, Function | ast.ClassDef] = field(default_factory=dict)
+    """Qualified name in the module -> the definition."""
+    calls: list[tuple[str, ast.Call, str]] = field(default_factory=list)
+    """Scope, call, and the name to which it is assigned ('' when it isn't)."""
+    ids: dict[int, str] = field(default_factory=dict)
+    """`id(node)` -> id of the resource that the call or definition became."""
+
+
+def dotted(file: str) -> str:
+    """The module name of a file, from the root of the tree."""
+    path = posixpath.splitext(file)[0].removesuffix("/__init__")
+    return path.replace("/", ".")
+
+
+def parse(text: str, file: str) -> Module | Problem:
+    """A module from its text. Python 2 and other texts that aren't Python are a problem with its line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+    except SyntaxError as error:
+        return Problem(Place(file, error.lineno or 0), f"is not Python 3: {error.msg}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Problem(Place(file), f"can't be parsed: {type(error).__name__}")
+    module = Module(file, dotted(file), tree)
+    try:
+        _Collector(module).collect()
+    except (RecursionError, _TooLarge):
+        return Problem(Place(file), "is nested too deeply or too large to be read")
+    return module
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Collector:
+    """One walk over a module; with a stack of its own, so that depth is no limit."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._assigned: dict[str, int] = {}
+        self._named: dict[int, str] = {}
+
+    def collect(self) -> None:
+        count = 0
+        stack: list[tuple[ast.AST, str, str]] = [(self._module.tree, "", "")]
+        while stack:
+            node, scope, owner = stack.pop()
+            count += 1
+            if count > NODES:
+                raise _TooLarge
+            inner, inner_owner = self._visit(node, scope, owner)
+            stack += [(child, inner, inner_owner) for child in reversed(list(ast.iter_child_nodes(node)))]
+        for name, times in self._assigned.items():
+            if times > 1:
+                self._module.values.pop(name, None)
+
+    def _visit(self, node: ast.AST, scope: str, owner: str) -> tuple[str, str]:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inner = f"{scope}.{node.name}" if scope else node.name
+            self._module.definitions.setdefault(inner, node)
+            return inner, inner if isinstance(node, ast.ClassDef) else owner
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._imports(node)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                self._assign(target, node.value, scope, owner)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            for item in node.items:
+                if item.optional_vars is not None:
+                    self._assign(item.optional_vars, item.context_expr, scope, owner)
+        elif isinstance(node, ast.Call):
+            self._module.calls.append((scope, node, self._named.get(id(node), "")))
+        return scope, owner
+
+    def _assign(self, target: ast.expr, value: ast.expr, scope: str, owner: str) -> None:
+        key = ""
+        if isinstance(target, ast.Name):
+            key = f"{scope}:{target.id}"
+            name = target.id
+        elif (
+            isinstance(target, ast.Attribute)
+            and isinstance(target.value, ast.Name)
+            and target.value.id in ("self", "cls")
+        ):
+            key, name = f"{owner}:self.{target.attr}", target.attr
+        if key:
+            self._assigned[key] = self._assigned.get(key, 0) + 1
+            self._module.values[key] = value
+            call = value.value if isinstance(value, ast.Await) else value
+            if isinstance(call, ast.Call):
+                self._named[id(call)] = name
+
+    def _imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        names = self._module.names
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+            return
+        base = node.module or ""
+        if node.level:
+            package = self._module.name.split(".")
+            if not self._module.file.endswith("__init__.py"):
+                package = package[:-1]
+            package = package[: len(package) - node.level + 1]
+            base = ".".join([*package, *([base] if base else [])])
+        for alias in node.names:
+            names[alias.asname or alias.name] = f"{base}.{alias.name}" if base else alias.name
+
+
+def chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
+    """`a.b().c` as its innermost expression and the attributes after it: a call on the way stays innermost."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.insert(0, node.attr)
+        node = node.value
+    return node, attributes
+
+
+def scopes(scope: str) -> Iterator[str]:
+    """A scope and those around it, innermost first, the module's last."""
+    while scope:
+        yield scope
+        scope = scope.rpartition(".")[0]
+    yield ""
+
+
+def owner_of(scope: str, definitions: Mapping[str, Function | ast.ClassDef]) -> str:
+    """The class in which a scope stands."""
+    return next((s for s in scopes(scope) if isinstance(definitions.get(s), ast.ClassDef)), "")

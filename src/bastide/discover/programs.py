@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files are one program, and which container runs it. Pure.
+
+A program is the code below the nearest folder that is packaged by itself (a Dockerfile, a project file); without one, the code of the folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bastide.discover.interpret import as_text, repository
+from bastide.discover.model import Place, Resource, Value
+
+CODE = ("python/file", "typescript/file")
+_PACKAGED = frozenset(
+    {
+        "Dockerfile",
+        "Containerfile",
+        "pyproject.toml",
+        "setup.py",
+        "requirements.txt",
+        "package.json",
+        "Pipfile",
+        "environment.yml",
+        "app.yaml",
+    }
+)
+
+
+def with_programs(resources: Sequence[Resource], files: Iterable[str]) -> list[Resource]:
+    """The resources, with one more for each program; code files are part of theirs, a program part of the container that is built from it."""
+    roots = {
+        posixpath.dirname(f)
+        for f in files
+        if posixpath.basename(f) in _PACKAGED or posixpath.basename(f).startswith("Dockerfile.")
+    }
+    members: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        if resource.type in CODE:
+            members[_root(resource.place.file, roots)].append(resource)
+    containers = [r for r in resources if r.type == "container" and not any(v.data is True for v in r.find("job"))]
+    programs = {root: _program(root, code, _container(root, containers)) for root, code in members.items()}
+    placed = [replace(r, part_of=programs[_root(r.place.file, roots)].id) if r.type in CODE else r for r in resources]
+    return [*placed, *programs.values()]
+
+
+def _root(file: str, roots: set[str]) -> str:
+    folder = posixpath.dirname(file)
+    above = folder
+    while True:
+        if above in roots:
+            return above
+        if not above:
+            return folder
+        above = posixpath.dirname(above)
+
+
+def _program(root: str, code: list[Resource], container: str) -> Resource:
+    place = Place(code[0].place.file, 1)
+    seen = {text: value for r in code for value in r.find("imports") if (text := as_text(value))}
+    body = Value({"imports": Value(tuple(seen.values()), place), "root": Value(root, place)}, place)
+    name = posixpath.basename(root) or posixpath.splitext(posixpath.basename(code[0].place.file))[0]
+    return Resource(f"{root or '.'}: program", "program", name, body, place, scope=root, part_of=container)
+
+
+def _container(root: str, containers: Sequence[Resource]) -> str:
+    """The container whose image is built from the program's folder, or is called like it."""
+    for container in containers:
+        for build in container.find("build"):
+            context = as_text(build)
+            if context is not None and (context in (root, ".") or root.startswith(context + "/")):
+                return container.id
+    name = posixpath.basename(root)
+    called = [
+        c
+        for c in containers
+        if name and any(repository(t).rpartition("/")[2] == name for v in c.find("image") if (t := as_text(v)))
+    ]
+    return called[0].id if len(called) == 1 else ""
