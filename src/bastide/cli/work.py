@@ -129,6 +129,11 @@ def tidy(path: Path) -> Path:
     return path
 
 
+def processors() -> int:
+    """How many processes work at a time when nobody says: one for each processor, at most 32."""
+    return min(32, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def python_rules() -> tuple[PlanRule, ...]:
     """The rules that installed packages offer. Raises `UsageError` when one can't be imported."""
     from importlib.metadata import entry_points
