@@ -23,6 +23,7 @@ _COMMANDS = "bastide.cli.commands"
         "diagram": f"{_COMMANDS}.diagram:diagram",
         "otm": f"{_COMMANDS}.otm:otm",
         "scan": f"{_COMMANDS}.scan:scan",
+        "dataset": f"{_COMMANDS}.dataset:dataset",
         "guard": f"{_COMMANDS}.guard:guard",
         "ledger": f"{_COMMANDS}.ledger:ledger",
         "catalog": f"{_COMMANDS}.catalog:catalog",

@@ -59,6 +59,7 @@ def scan(
       bastide scan models/ --format sarif -o scan.sarif --jobs 8
     """
     from bastide.cli.scanned import progress, scan_table
+    from bastide.cli.work import processors
     from bastide.verify.artifacts.model import Verdict
     from bastide.verify.artifacts.pool import Allowance, scan_files
     from bastide.verify.artifacts.scan import walk
@@ -66,7 +67,7 @@ def scan(
     keep_inputs([output], *paths)
     files = [file for path in paths for file in walk(path)]
     reports = list(
-        progress(scan_files(files, jobs or _processors(), Allowance(timeout, memory << 20)), len(files), quiet)
+        progress(scan_files(files, jobs or processors(), Allowance(timeout, memory << 20)), len(files), quiet)
     )
     if format_ == "table":
         put(scan_table(reports, to_screen=output is None), output, quiet)
@@ -80,9 +81,3 @@ def scan(
             put(dumps(scan_json(reports) if format_ == "json" else scan_sarif(reports)), output, quiet)
     verdicts = {r.verdict for r in reports}
     ctx.exit(1 if Verdict.UNSAFE in verdicts else 3 if Verdict.UNKNOWN in verdicts else 0)
-
-
-def _processors() -> int:
-    import os
-
-    return min(32, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
