@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bastide.cli.screen import STYLES, Screen, join, text
 from bastide.cli.text import one_line, plural
+from bastide.discover.merge import Merge, Standing
 from bastide.discover.model import Problem
 from bastide.discover.result import Discovery, Found, FoundFlow, Weakness
 
@@ -72,3 +73,28 @@ def _problems(screen: Screen, problems: Sequence[Problem]) -> None:
         screen.add("  " + one_line(f"{problem.place}: {problem.message}"))
     if len(problems) > SHOWN:
         screen.add(text(f"  and {len(problems) - SHOWN} more (--format json)", "dim"))
+
+
+_STANDINGS = {
+    Standing.CONTRADICTED: ("Contradicted", "bold red"),
+    Standing.UNDOCUMENTED: ("Undocumented", "bold yellow"),
+    Standing.MISSING: ("Missing", "bold yellow"),
+    Standing.UNVERIFIABLE: ("Not verifiable from these files", "dim"),
+}
+
+
+def drift_table(merged: Merge, found: Discovery, to_screen: bool = True) -> str:
+    """What differs between a design and what is there, worst first."""
+    screen = Screen(to_screen)
+    counts = [f"{len(merged.of(s))} {s.value}" for s in Standing]
+    screen.add(text(", ".join(counts) + ("" if found.complete else "; incomplete"), "bold"))
+    for standing, (title, style) in _STANDINGS.items():
+        differences = merged.of(standing)
+        if differences:
+            screen.heading(title)
+        for difference in differences:
+            place = f"  {one_line(str(difference.place))}" if difference.place.file else ""
+            line = f"  plan line {difference.location.line}" if difference.location.line else ""
+            screen.add(join("  ", text(one_line(difference.message), style), place + line))
+    _problems(screen, found.problems)
+    return screen.text()

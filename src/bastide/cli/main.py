@@ -16,6 +16,7 @@ _COMMANDS = "bastide.cli.commands"
     lazy={
         "init": f"{_COMMANDS}.init:init",
         "discover": f"{_COMMANDS}.discover:discover",
+        "drift": f"{_COMMANDS}.drift:drift",
         "assess": f"{_COMMANDS}.assess:assess",
         "gate": f"{_COMMANDS}.gate:gate",
         "diff": f"{_COMMANDS}.diff:diff",

@@ -203,7 +203,7 @@ def _facts(
         fact = facts.get(attribute.name)
         if fact is None or fact.state is State.UNKNOWN or fact.value is None:
             continue
-        value = _fitting(attribute, fact.value)
+        value = fitting(attribute, fact.value)
         if value is not None:
             yield attribute.name, _fact(fact, value)
 
@@ -212,7 +212,7 @@ def _holds(found: Found) -> tuple[str, ...]:
     return (_kept(found.kind),) if found.kind.startswith("data") and _kept(found.kind) else ()
 
 
-def _fitting(attribute: Attribute, value: Value) -> Value | None:
+def fitting(attribute: Attribute, value: Value) -> Value | None:
     """A value in the words of the plan; None for one that it doesn't have."""
     if attribute.type == "boolean":
         return value if isinstance(value, bool) else None

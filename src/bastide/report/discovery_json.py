@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from bastide.discover.interpret import Fact, plain
+from bastide.discover.merge import Difference, Merge, Standing
 from bastide.discover.model import Place
 from bastide.discover.result import Discovery, Found, FoundFlow, Weakness
 from bastide.report.text import clean
@@ -73,3 +74,27 @@ def _weakness(weakness: Weakness) -> dict[str, Any]:
 
 def _place(place: Place) -> dict[str, Any]:
     return {"file": clean(place.file), "line": place.line}
+
+
+def drift_json(merged: Merge, found: Discovery) -> dict[str, Any]:
+    """The document of `bastide drift --format json` (`bastide schema drift`)."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": found.complete,
+        "matched": dict(merged.pairs),
+        "differences": [_difference(d) for d in merged.differences if d.standing is not Standing.MATCHED],
+        "diagnostics": [{**_place(p.place), "message": clean(p.message)} for p in found.problems],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "standing": difference.standing.value,
+        "part": clean(difference.part),
+        "message": clean(difference.message),
+        "attribute": difference.attribute,
+        "designed": plain(difference.designed),
+        "found": plain(difference.found),
+        **_place(difference.place),
+        "plan_line": difference.location.line,
+    }
