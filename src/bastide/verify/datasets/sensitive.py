@@ -161,5 +161,17 @@ def _alone(rules: Matcher, blob: Blob, index: int) -> Iterator[Seen]:
         yield Seen(finding, index, value, finding.end - finding.start >= len(value.strip()))
 
 
+def masked(text: str) -> str:
+    """The text with placeholders for personal data and secrets."""
+    clean = plain(text)
+    try:
+        found = [f for _, f in rules().find(normalise(clean))]
+    except LimitError:
+        return f"[{len(text):,} characters]"
+    for finding in sorted(found, key=lambda f: -f.start):
+        clean = f"{clean[: finding.start]}[{finding.rule.label or 'SECRET'}]{clean[finding.end :]}"
+    return clean
+
+
 _NOWHERE: dict[int, int] = {}
 """Asks for the matches that fail their check too: in a column of numbers, how many fail tells whether the others are chance."""
