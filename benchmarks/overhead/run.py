@@ -169,33 +169,27 @@ litellm_settings: {{telemetry: false}}
 
 
 def _soak(folder: Path, upstream: str, seconds: float) -> None:
-    """Memory of the guard over a long run; each request has a text of its own, so that nothing is cached."""
+    """Memory of the guard over a long run in which no two requests are alike."""
     port = _free_port()
     plan = _write_settings(folder / "soak", upstream, "fast", port)
     with _process([sys.executable, "-m", "bastide", "guard", "serve", "--plan", str(plan)], port) as process:
-        end, sent = time.monotonic() + seconds, 0
-        print("| minutes | requests | resident MB |\n|---:|---:|---:|")
-        step = max(seconds / 10, 1.0)
-        while (left := end - time.monotonic()) > 0:
-            file = folder / "body.json"
-            text = f"Question {sent}: where is my order {sent * 7919}?"
-            file.write_text(
-                json.dumps({"model": "bench", "messages": [{"role": "user", "content": text}], "tools": TOOLS})
-            )
+        sent, step = 0, max(seconds / 10, 1.0)
+        print("| minutes | requests | resident MB | answers |\n|---:|---:|---:|---|")
+        for turn in range(10):
             command = [
                 sys.executable,
-                str(HERE / "load.py"),
+                str(HERE / "soak.py"),
                 f"http://127.0.0.1:{port}",
-                "/v1/chat/completions",
                 KEY,
-                str(file),
+                str(turn),
+                str(step),
                 "8",
             ]
-            found = json.loads(subprocess.run([*command, str(min(step, left))], check=True, capture_output=True).stdout)
-            sent += int(found["n"])
+            answers = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            sent += sum(answers.values())
             status = Path(f"/proc/{process.pid}/status").read_text()
             resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
-            print(f"| {(seconds - left) / 60:.1f} | {sent:,} | {resident:.1f} |", flush=True)
+            print(f"| {(turn + 1) * step / 60:.1f} | {sent:,} | {resident:.1f} | {answers} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.compose import Compose
     from bastide.discover.importers.env_file import EnvFiles
     from bastide.discover.importers.github_actions import GitHubActions
+    from bastide.discover.importers.kubernetes import Kubernetes
     from bastide.discover.importers.mcp import McpConfigurations
     from bastide.discover.importers.n8n import N8n
     from bastide.discover.importers.python import Python
@@ -31,6 +32,7 @@ def importers() -> tuple[Importer, ...]:
         Compose(),
         EnvFiles(),
         GitHubActions(),
+        Kubernetes(),
         McpConfigurations(),
         N8n(),
     )

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads manifests, and finds out which Service, Ingress and policy speaks about which pods."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bastide.discover.importers.kubernetes.pods import Configuration, containers, pods, text_of
+from bastide.discover.interface import Tree
+from bastide.discover.model import Place, Problem, Reading, Resource, Value
+from bastide.discover.readers.json_ import read_json
+from bastide.discover.readers.yaml_ import read_yaml
+
+_OBJECT = re.compile(r"^\s*[\"']?kind[\"']?\s*:", re.MULTILINE)
+_TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_BACKENDS = (
+    "spec.rules.http.paths.backend.service.name",
+    "spec.rules.http.paths.backend.serviceName",
+    "spec.defaultBackend.service.name",
+    "spec.rules.backendRefs.name",
+    "spec.http.route.destination.host",
+)
+_EMBEDDED = ("serveConfigV2", "config.yaml", "config")
+"""Fields whose text is YAML itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One object of the API."""
+
+    kind: str
+    name: str
+    namespace: str
+    value: Value
+    file: str
+    id: str
+
+
+class Kubernetes:
+    """Manifests in YAML and JSON; templates of charts are not manifests."""
+
+    name = "kubernetes"
+
+    def wants(self, path: str, head: Callable[[], str]) -> bool:
+        """YAML and JSON files with `apiVersion` and `kind` near the beginning; no templates."""
+        if not path.endswith((".yaml", ".yml", ".json")):
+            return False
+        begin = head()
+        return "apiVersion" in begin and bool(_OBJECT.search(begin)) and "{{" not in begin
+
+    def read(self, tree: Tree, files: Sequence[str]) -> Reading:
+        """The objects of all files, with references between them resolved: in the file first, then in its folder, then anywhere."""
+        objects: list[Object] = []
+        problems: list[Problem] = []
+        for file in files:
+            if (text := tree.read(file)) is None:
+                continue
+            documents, wrong = _documents(text, file)
+            problems += wrong
+            objects += [o for d in documents for o in _objects(d, file)]
+        return Reading(tuple(_Resolver(objects).resources()), tuple(problems), frozenset(files))
+
+
+def _documents(text: str, file: str) -> tuple[list[Value], list[Problem]]:
+    if file.endswith(".json"):
+        root, problems = read_json(text, file)
+        return [root] if root is not None else [], problems
+    return read_yaml(text, file)
+
+
+def _objects(document: Value, file: str) -> Iterator[Object]:
+    if not isinstance(document.data, Mapping):
+        return
+    kind = text_of(document, "kind")
+    if kind.endswith("List") and "items" in document.data:
+        for item in document.find("items"):
+            yield from _objects(item, file)
+        return
+    name = (
+        text_of(document, "metadata.name")
+        or text_of(document, "metadata.generateName").rstrip("-")
+        or posixpath.basename(file)
+    )
+    namespace = text_of(document, "metadata.namespace")
+    if kind and "apiVersion" in document.data and kind not in ("Kustomization", "CustomResourceDefinition"):
+        where = f"{namespace}/" if namespace else ""
+        yield Object(kind, name, namespace, document, file, f"{file}: {where}{kind}/{name}")
+
+
+class _Resolver:
+    """References between objects: selectors, service names, configuration."""
+
+    def __init__(self, objects: Sequence[Object]) -> None:
+        self._objects = objects
+        self._by_kind: dict[str, list[Object]] = defaultdict(list)
+        for one in objects:
+            self._by_kind[one.kind].append(one)
+        self._workloads: list[tuple[Object, Mapping[str, str], str]] = []
+        """Object, labels of its pods, id of the main container."""
+
+    def resources(self) -> Iterator[Resource]:
+        found: list[Resource] = []
+        for one in self._objects:
+            for pod in pods(one.value):
+                own = list(containers(one, pod, self._configuration(one)))
+                found += own
+                if own:
+                    self._workloads.append((one, pod.labels, own[0].id))
+        hosts = self._hosts()
+        for resource in found:
+            extra = tuple(hosts.get(resource.id, ()))
+            yield replace(resource, names=(*resource.names, *extra)) if extra else resource
+        for one in self._objects:
+            yield self._object(one)
+
+    # --- objects -------------------------------------------------------------------------------------------------
+    def _object(self, one: Object) -> Resource:
+        value = one.value
+        body = {k: v for k, v in value.data.items() if k not in ("apiVersion", "kind", "status")}
+        spec = value.data.get("spec")
+        if spec is not None and isinstance(spec.data, Mapping):
+            body["spec"] = replace(spec, data={k: _embedded(k, v) for k, v in spec.data.items()})
+        targets = tuple(dict.fromkeys(self._targets(one)))
+        body["targets"] = Value(tuple(Value(t, value.place, refs=(t,)) for t in targets), value.place)
+        place = value.data["kind"].place if "kind" in value.data else value.place
+        return Resource(
+            one.id, f"kubernetes/{one.kind}", one.name, Value(body, value.place), replace(place, end=value.place.end),
+            scope=scope_of(one), names=(f"k8s:{one.kind}/{one.name}@{scope_of(one)}",),
+        )  # fmt: skip
+
+    def _targets(self, one: Object) -> Iterator[str]:
+        """The workloads about which an object says something."""
+        if one.kind == "Service":
+            yield from self._selected(one, "spec.selector")
+        elif one.kind in ("NetworkPolicy", "PodDisruptionBudget", "AuthorizationPolicy", "PeerAuthentication"):
+            if text_of(one.value, "spec.podSelector") == "" and not one.value.find("spec.podSelector.matchLabels"):
+                yield from (w for o, _, w in self._workloads if self._near(one, o) and o.namespace == one.namespace)
+            yield from self._selected(one, "spec.podSelector.matchLabels")
+            yield from self._selected(one, "spec.selector.matchLabels")
+        elif one.kind in ("RoleBinding", "ClusterRoleBinding"):
+            for name in one.value.find("subjects.name"):
+                yield from (
+                    w
+                    for o, _, w in self._workloads
+                    if text_of(o.value, "spec.template.spec.serviceAccountName") == name.data
+                )
+        else:
+            for path in _BACKENDS:
+                for name in one.value.find(path):
+                    yield from self._behind(one, str(name.data).partition(".")[0])
+
+    def _behind(self, one: Object, service: str) -> Iterator[str]:
+        for other in self._nearest(one, [s for s in self._by_kind["Service"] if s.name == service]):
+            yield from self._selected(other, "spec.selector")
+
+    def _selected(self, one: Object, path: str) -> Iterator[str]:
+        selector = {k: v.data for s in one.value.find(path) if isinstance(s.data, Mapping) for k, v in s.data.items()}
+        if not selector:
+            return
+        fits = [
+            (o, w)
+            for o, labels, w in self._workloads
+            if selector.items() <= labels.items() and self._same_namespace(one, o)
+        ]
+        nearest = {o.file for o in self._nearest(one, [o for o, _ in fits])}
+        yield from (w for o, w in fits if o.file in nearest)
+
+    def _same_namespace(self, one: Object, other: Object) -> bool:
+        return one.namespace == other.namespace or not one.namespace or not other.namespace
+
+    def _near(self, one: Object, other: Object) -> bool:
+        return posixpath.dirname(one.file) == posixpath.dirname(other.file)
+
+    def _nearest(self, one: Object, others: Sequence[Object]) -> list[Object]:
+        same_file = [o for o in others if o.file == one.file]
+        same_folder = [o for o in others if self._near(one, o)]
+        return same_file or same_folder or list(others)
+
+    def _hosts(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for service in self._by_kind["Service"]:
+            for workload in self._selected(service, "spec.selector"):
+                name, space = service.name, service.namespace
+                found[workload].append(f"host:{name}@{scope_of(service)}")
+                for suffix in (f".{space}", f".{space}.svc", f".{space}.svc.cluster.local") if space else (".svc",):
+                    found[workload].append(f"host:{name}{suffix}@{scope_of(service)}")
+        return found
+
+    def _configuration(self, one: Object) -> Configuration:
+        """The data of the ConfigMaps and the keys of the Secrets that pods of an object may name."""
+        found: dict[str, dict[str, dict[str, Value]]] = {"ConfigMap": {}, "Secret": {}}
+        for kind, named in found.items():
+            for other in self._nearest_first(one, kind):
+                data = [d.data for d in other.value.find("data") if isinstance(d.data, Mapping)]
+                named.setdefault(other.name, {k: v for d in data for k, v in d.items()})
+        return found
+
+    def _nearest_first(self, one: Object, kind: str) -> list[Object]:
+        return sorted(self._by_kind[kind], key=lambda o: (o.file != one.file, not self._near(one, o)))
+
+
+def scope_of(one: Object) -> str:
+    """Where short names of an object resolve: its folder."""
+    return f"kubernetes:{posixpath.dirname(one.file)}"
+
+
+def _embedded(key: str, value: Value) -> Value:
+    """YAML in a text, read with its own lines."""
+    if key not in _EMBEDDED or not isinstance(value.data, str) or ":" not in value.data:
+        return value
+    documents, problems = read_yaml(_TEMPLATE.sub("", value.data), value.place.file, value.place.line + 1)
+    return documents[0] if documents and not problems else value
+
+
+__all__ = ["Kubernetes", "Object", "Place"]

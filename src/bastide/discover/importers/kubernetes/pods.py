@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pod templates, wherever they stand in an object, and their containers in the common shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bastide.discover.model import Resource, State, Value
+
+if TYPE_CHECKING:
+    from bastide.discover.importers.kubernetes.importer import Object
+
+Configuration = Mapping[str, Mapping[str, Mapping[str, Value]]]
+"""`ConfigMap` and `Secret`: name -> key -> value."""
+_ONCE = ("Job", "CronJob")
+_DEPTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod template."""
+
+    spec: Value
+    labels: Mapping[str, str]
+    group: str
+    """Name of the group in the object, where it has several: `head`, `gpu-group`."""
+
+
+def text_of(value: Value, path: str) -> str:
+    """The first text at a path; ''."""
+    return next((str(v.data) for v in value.find(path) if isinstance(v.data, (str, int))), "")
+
+
+def pods(root: Value) -> Iterator[Pod]:
+    """Every mapping with a list of containers, with the labels beside it and the name of the group around it."""
+    stack: list[tuple[Value, Mapping[str, str], str, int]] = [(root, {}, "", 0)]
+    while stack:
+        value, labels, group, depth = stack.pop()
+        if isinstance(value.data, tuple):
+            stack += [(v, labels, group, depth + 1) for v in reversed(value.data) if depth < _DEPTH]
+            continue
+        if not isinstance(value.data, Mapping):
+            continue
+        metadata = value.data.get("metadata")
+        if metadata is not None:
+            own = {k: v for m in metadata.find("labels") if isinstance(m.data, Mapping) for k, v in m.data.items()}
+            labels = {k: str(v.data) for k, v in own.items()} or labels
+        group = text_of(value, "groupName") or group
+        if _has_containers(value):
+            yield Pod(value, labels, group)
+        for key, child in reversed(list(value.data.items())):
+            if key not in ("containers", "initContainers", "metadata", "status") and depth < _DEPTH:
+                name = key.removesuffix("GroupSpec").removesuffix("Spec") if key.endswith("GroupSpec") else group
+                stack.append((child, labels, name, depth + 1))
+
+
+def _has_containers(value: Value) -> bool:
+    found = value.data.get("containers")
+    return (
+        found is not None
+        and isinstance(found.data, tuple)
+        and any(isinstance(c.data, Mapping) and {"image", "name"} & set(c.data) for c in found.data)
+    )
+
+
+def containers(one: Object, pod: Pod, configuration: Configuration) -> Iterator[Resource]:
+    """The containers of a pod: the main one first, called like the object; sidecars and what runs before it are part of it."""
+    from bastide.discover.importers.kubernetes.importer import scope_of
+
+    several = f"/{pod.group}" if pod.group else ""
+    prefix, main = f"{one.id}{several}", ""
+    listed = [(c, False) for c in pod.spec.data["containers"].elements()]
+    before = pod.spec.data.get("initContainers")
+    listed += [(c, True) for c in before.elements()] if before is not None else []
+    for number, (container, early) in enumerate(listed):
+        if not isinstance(container.data, Mapping):
+            continue
+        inner = text_of(container, "name") or str(number)
+        name = (pod.group or one.name) if number == 0 else f"{one.name}-{inner}"
+        id_ = f"{prefix}/{inner}"
+        main = main or id_
+        place = container.data["name"].place if "name" in container.data else container.place
+        yield Resource(
+            id_, "container", name, Value(_body(container, pod, one, early, configuration), place), replace(place, end=container.place.end),
+            names=(f"host:{one.name}@{scope_of(one)}",) if number == 0 and not several else (), scope=scope_of(one),
+            part_of=main if id_ != main else one.id,
+        )  # fmt: skip
+
+
+def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: Configuration) -> dict[str, Value]:
+    place = container.place
+    body: dict[str, Value] = {"platform": Value("kubernetes", place), "workload": Value(one.kind, one.value.place)}
+    body |= {k: container.data[k] for k in ("image", "resources") if k in container.data}
+    words = [w for key in ("command", "args") if key in container.data for w in container.data[key].elements()]
+    body["command"] = Value(tuple(words), words[0].place if words else place)
+    body["env"] = Value(
+        dict(_environment(container, configuration)), container.data["env"].place if "env" in container.data else place
+    )
+    body["ports"] = Value(
+        tuple(_ports(container)), container.data["ports"].place if "ports" in container.data else place
+    )
+    body["mounts"] = Value(tuple(_mounts(container, pod)), place)
+    security = {
+        k: v
+        for s in (*pod.spec.find("securityContext"), *container.find("securityContext"))
+        if isinstance(s.data, Mapping)
+        for k, v in s.data.items()
+    }
+    if security:
+        body["security"] = Value(security, next(iter(security.values())).place)
+    if security.get("privileged") is not None:
+        body["privileged"] = security["privileged"]
+    for key, name in (("serviceAccountName", "service-account"), ("automountServiceAccountToken", "automount-token"), ("hostNetwork", "host-network"),
+                      ("nodeSelector", "node-selector"), ("tolerations", "tolerations"), ("runtimeClassName", "runtime-class")):  # fmt: skip
+        if key in pod.spec.data:
+            body[name] = pod.spec.data[key]
+    if early or one.kind in _ONCE:
+        body["job"] = Value(True, place)
+    body["labels"] = Value({k: Value(v, place) for k, v in pod.labels.items()}, place)
+    return body
+
+
+def _ports(container: Value) -> Iterator[Value]:
+    for port in container.find("ports"):
+        parts = {"containerPort": "container", "hostPort": "host", "name": "name"}
+        given = port.data if isinstance(port.data, Mapping) else {}
+        body = {to: given[key] for key, to in parts.items() if key in given}
+        if "host" in body:
+            body["interface"] = Value("0.0.0.0", port.place)
+        if body:
+            yield Value(body, port.place)
+
+
+def _mounts(container: Value, pod: Pod) -> Iterator[Value]:
+    volumes = {text_of(v, "name"): v for v in pod.spec.find("volumes")}
+    for mount in container.find("volumeMounts"):
+        volume = volumes.get(text_of(mount, "name"))
+        kind = next(
+            (
+                k
+                for k in (volume.data if volume is not None and isinstance(volume.data, Mapping) else {})
+                if k != "name"
+            ),
+            "volume",
+        )
+        read_only = any(v.data is True for v in mount.find("readOnly"))
+        named: dict[str, Any] = {"hostPath": "host", "configMap": "config", "secret": "secret"}
+        source = next(iter(volume.find("hostPath.path")), mount) if volume is not None else mount
+        what = named.get(kind, "volume") + ("-read-only" if read_only else "")
+        yield Value(
+            {"source": source, "target": next(iter(mount.find("mountPath")), mount), "type": Value(what, mount.place)},
+            mount.place,
+        )
+
+
+def _environment(container: Value, configuration: Configuration) -> Iterator[tuple[str, Value]]:
+    for source in container.find("envFrom"):
+        for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+            named = text_of(source, f"{key}.name")
+            for variable, given in configuration[kind].get(named, {}).items():
+                yield variable, _secret(given, f"{named}/{variable}") if kind == "Secret" else given
+    for entry in container.find("env"):
+        name = text_of(entry, "name")
+        if not name:
+            continue
+        value: Value | None = entry.data.get("value")
+        yield name, value if value is not None else _from(entry, name, configuration)
+
+
+def _from(entry: Value, name: str, configuration: Configuration) -> Value:
+    for kind, key in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+        for reference in entry.find(f"valueFrom.{key}"):
+            source, item = text_of(reference, "name"), text_of(reference, "key")
+            if kind == "Secret":
+                return _secret(entry, f"{source}/{item}")
+            given = configuration[kind].get(source, {}).get(item)
+            if given is not None:
+                return given
+    return Value(None, entry.place, State.UNKNOWN, (f"env:{name}",))
+
+
+def _secret(value: Value, name: str) -> Value:
+    return Value(None, value.place, State.UNKNOWN, (f"secret:{name}",))
