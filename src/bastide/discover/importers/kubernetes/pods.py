@@ -102,16 +102,10 @@ def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: C
         tuple(_ports(container)), container.data["ports"].place if "ports" in container.data else place
     )
     body["mounts"] = Value(tuple(_mounts(container, pod)), place)
-    security = {
-        k: v
-        for s in (*pod.spec.find("securityContext"), *container.find("securityContext"))
-        if isinstance(s.data, Mapping)
-        for k, v in s.data.items()
-    }
-    if security:
-        body["security"] = Value(security, next(iter(security.values())).place)
-    if security.get("privileged") is not None:
-        body["privileged"] = security["privileged"]
+    if (security := _security(container, pod)) is not None:
+        body["security"] = security
+        if privileged := security.find("privileged"):
+            body["privileged"] = privileged[0]
     for key, name in (("serviceAccountName", "service-account"), ("automountServiceAccountToken", "automount-token"), ("hostNetwork", "host-network"),
                       ("nodeSelector", "node-selector"), ("tolerations", "tolerations"), ("runtimeClassName", "runtime-class")):  # fmt: skip
         if key in pod.spec.data:
@@ -120,6 +114,20 @@ def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: C
         body["job"] = Value(True, place)
     body["labels"] = Value({k: Value(v, place) for k, v in pod.labels.items()}, place)
     return body
+
+
+def _security(container: Value, pod: Pod) -> Value | None:
+    """The pod's security context with the container's over it; unknown where one is put in elsewhere."""
+    given = [
+        s
+        for holder in (pod.spec, container)
+        if (s := holder.data.get("securityContext")) is not None and s.data is not None
+    ]
+    if not given:
+        return None
+    if not all(isinstance(s.data, Mapping) for s in given):
+        return Value(None, given[0].place, State.UNKNOWN)
+    return Value({k: v for s in given for k, v in s.data.items()}, given[0].place)
 
 
 def _ports(container: Value) -> Iterator[Value]:
