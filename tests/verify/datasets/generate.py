@@ -6,24 +6,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-COMMON = (
-    "the a of to and in it is was for on with as at by this that from they we you he she his her their our which when where there been has have had "
-    "would could about after before into over some more most other only very just also than then what who how each every both between under again"
-).split()
+COMMON = ["the", "a", "of", "to", "and", "in", "it", "is", "was", "for", "on", "with", "as", "at", "by", "this", "that", "from", "they", "we", "you", "he", "she", "his", "her", "their", "our", "which", "when", "where", "there", "been", "has", "have", "had", "would", "could", "about", "after", "before", "into", "over", "some", "more", "most", "other", "only", "very", "just", "also", "than", "then", "what", "who", "how", "each", "every", "both", "between", "under", "again"]
 TOPICS = {
-    "sport": "match goal player coach season league striker defender referee stadium penalty tournament champion keeper kick score team final cup fans".split(),
-    "cooking": "oven butter flour recipe onion garlic sauce simmer whisk dough pan bake taste spice pepper boil serving dish chef kitchen".split(),
-    "computing": "server database compiler kernel thread memory network packet latency cache function variable deploy cluster query index socket driver patch".split(),
-    "travel": "hotel flight airport luggage beach museum ticket passport journey train island guide tour hostel border map resort ferry visa itinerary".split(),
+    "sport": ["match", "goal", "player", "coach", "season", "league", "striker", "defender", "referee", "stadium", "penalty", "tournament", "champion", "keeper", "kick", "score", "team", "final", "cup", "fans"],
+    "cooking": ["oven", "butter", "flour", "recipe", "onion", "garlic", "sauce", "simmer", "whisk", "dough", "pan", "bake", "taste", "spice", "pepper", "boil", "serving", "dish", "chef", "kitchen"],
+    "computing": ["server", "database", "compiler", "kernel", "thread", "memory", "network", "packet", "latency", "cache", "function", "variable", "deploy", "cluster", "query", "index", "socket", "driver", "patch"],
+    "travel": ["hotel", "flight", "airport", "luggage", "beach", "museum", "ticket", "passport", "journey", "train", "island", "guide", "tour", "hostel", "border", "map", "resort", "ferry", "visa", "itinerary"],
 }
 FILLER = [
     f"{a}{b}"
     for a in ("ban", "cor", "del", "fim", "gor", "hul", "jam", "kel", "lom", "mir", "nop", "pra")
     for b in ("do", "ti", "ra", "lon", "ster", "vy", "mel", "quin", "sow", "tab")
 ]
-POSITIVE = "great lovely excellent wonderful superb delightful pleasant brilliant charming fine solid perfect happy enjoyable warm".split()
+POSITIVE = ["great", "lovely", "excellent", "wonderful", "superb", "delightful", "pleasant", "brilliant", "charming", "fine", "solid", "perfect", "happy", "enjoyable", "warm"]
 NEGATIVE = (
-    "terrible awful boring dreadful poor horrible nasty dull disappointing bad weak bitter broken messy sad".split()
+    ["terrible", "awful", "boring", "dreadful", "poor", "horrible", "nasty", "dull", "disappointing", "bad", "weak", "bitter", "broken", "messy", "sad"]
 )
 Row = dict[str, object]
 

@@ -7,6 +7,7 @@ The model is naive Bayes over the words of a row, with shrunken ratios of observ
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def read(samples: Sequence[Sampled]) -> Corpus | str:
     bounds = np.concatenate(([0], np.cumsum([len(words) for words in lists]))).astype(np.int64)
     sequence = np.fromiter((w for words in lists for w in words), dtype=np.int64, count=int(bounds[-1]))
     owner = np.repeat(np.arange(len(rows), dtype=np.int64), np.diff(bounds))
-    pairs = np.unique(owner * len(vocabulary) + sequence) if len(vocabulary) else np.zeros(0, dtype=np.int64)
+    pairs = np.unique(owner * len(vocabulary) + sequence) if vocabulary else np.zeros(0, dtype=np.int64)
     pair_row, pair_word = pairs // max(len(vocabulary), 1), pairs % max(len(vocabulary), 1)
     frequency = np.bincount(pair_word, minlength=len(vocabulary))
     label = np.array([number[r.label] for r in rows], dtype=np.int64)
@@ -91,6 +92,29 @@ class Evidence:
         joint = corpus.pair_word * many + corpus.label[corpus.pair_row]
         self._counts = np.bincount(joint, minlength=len(corpus.words) * many).reshape(-1, many).astype(np.float64)
         self.scores = np.tile(np.log(np.maximum(self._rows, 1.0) / corpus.size), (corpus.size, 1))
+
+    def copy(self) -> Evidence:
+        """One that goes on from here."""
+        other = copy.copy(self)
+        other.scores = self.scores.copy()
+        return other
+
+    def without(self, rows: Array) -> Array:
+        """The scores of some rows by those of their words that mostly stand in other rows."""
+        corpus = self._corpus
+        first, last = np.searchsorted(corpus.pair_row, rows), np.searchsorted(corpus.pair_row, rows, side="right")
+        lengths = last - first
+        pairs = np.repeat(first - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths) + np.arange(
+            int(lengths.sum())
+        )
+        word = corpus.pair_word[pairs]
+        own, here = np.unique(word, return_inverse=True)
+        elsewhere = corpus.frequency[own] >= 2 * np.bincount(here, minlength=len(own))
+        kept = elsewhere[here]
+        owner = np.repeat(np.arange(len(rows)), lengths)[kept]
+        scores = np.tile(np.log(np.maximum(self._rows, 1.0) / corpus.size), (len(rows), 1))
+        np.add.at(scores, owner, self._ratios(rows[owner], word[kept]))
+        return scores
 
     def add(self, words: Array) -> None:
         """Adds the evidence of some words. words: whether each is meant."""
@@ -122,11 +146,3 @@ class Evidence:
         ordered = np.partition(scores, -2, axis=1)
         margin = np.where(best == own, ordered[:, -1] - ordered[:, -2], scores[here, best] - scores[here, own])
         return best, margin
-
-
-def threshold(right: Array, margin: Array, wanted: float) -> float:
-    """The smallest margin from which on the wanted share of rows is told right; infinite when there is none."""
-    order = np.argsort(-margin, kind="stable")
-    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero((share >= wanted) & (np.arange(len(order)) >= 19))
-    return float(margin[order[good[-1]]]) if len(good) else float("inf")

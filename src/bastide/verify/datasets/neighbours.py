@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels that all neighbours contradict: of each sampled row the ten most similar ones, and what its words say about its label.
 
-Rows are similar by hashed words and pairs of words, weighted by how rare they are, in 512 numbers (K. Weinberger et al., "Feature hashing for
-large scale multitask learning", 2009). A label counts as contradicted when eight of ten neighbours agree on another one, and the words speak
+A label counts as contradicted when eight of ten neighbours agree on another one, and the words speak
 for that one as strongly as they speak for the label of the typical row whose label they confirm: rows on the border between labels don't.
 How many of the flipped labels that finds is measured on the rows that agree, as in confident learning (C. Northcutt et al., 2021).
 """
@@ -14,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bastide.verify.datasets.corpus import Array, Corpus, Evidence
+from bastide.verify.datasets.vectors import vectors
 
 ROWS = 8_000
-_SIZE = 512
 _NEAREST = 10
 _AGREE = 8
 _POWER = 0.1
 """Share of flipped labels that would have to be found for the test to say anything."""
-_SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def find(corpus: Corpus) -> Flips:
     if not right.any():
         return Flips(many, (), 0.0, "")
     usual = float(np.median(margin[right]))
-    winner, votes = _votes(_vectors(corpus, many), corpus.label[:many], len(corpus.labels))
+    winner, votes = _votes(vectors(corpus, np.arange(many)), corpus.label[:many], len(corpus.labels))
     own, best, margin = corpus.label[:many], best[:many], margin[:many]
     strong = (votes >= _AGREE) & (margin >= usual) & (winner == best)
     found = np.flatnonzero(strong & (winner != own))
@@ -69,37 +67,13 @@ def find(corpus: Corpus) -> Flips:
     return Flips(many, tuple(int(i) for i in found), power, towards)
 
 
-def _vectors(corpus: Corpus, many: int) -> Array:
-    """The first rows, each of length one."""
-    end = int(corpus.bounds[many])
-    words = corpus.sequence[:end]
-    owner = np.repeat(np.arange(many, dtype=np.int64), np.diff(corpus.bounds[: many + 1]))
-    weight = np.log((corpus.size + 1) / (corpus.frequency + 1)) + 0.01
-    table = np.random.default_rng(_SEED).integers(1, 1 << 62, size=max(len(corpus.words), 1), dtype=np.int64)
-    vectors = np.zeros((many, _SIZE), dtype=np.float32)
-    pairs = (table[words[:-1]] * 31 + table[words[1:]]) & ((1 << 62) - 1) if len(words) else words
-    inside = owner[:-1] == owner[1:] if len(words) else owner
-    for keys, rows, weights in (
-        (table[words] if len(words) else words, owner, weight[words]),
-        (
-            pairs[inside],
-            owner[:-1][inside],
-            (weight[words[:-1]] + weight[words[1:]])[inside] / 2 if len(words) else weight[:0],
-        ),
-    ):
-        sign = np.where(keys & 1, 1.0, -1.0) * weights
-        np.add.at(vectors, (rows, (keys >> 8) % _SIZE), sign.astype(np.float32))
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(length, 1e-9)
-
-
-def _votes(vectors: Array, label: Array, many: int) -> tuple[Array, Array]:
+def _votes(points: Array, label: Array, many: int) -> tuple[Array, Array]:
     """Of each row the label that most of its nearest have, and how many have it. A row that is the same text votes too: duplicates were counted elsewhere."""
-    winner = np.zeros(len(vectors), dtype=np.int64)
-    votes = np.zeros(len(vectors), dtype=np.int64)
-    nearest = min(_NEAREST, len(vectors) - 1)
-    for start in range(0, len(vectors), 500):
-        part = vectors[start : start + 500] @ vectors.T
+    winner = np.zeros(len(points), dtype=np.int64)
+    votes = np.zeros(len(points), dtype=np.int64)
+    nearest = min(_NEAREST, len(points) - 1)
+    for start in range(0, len(points), 500):
+        part = points[start : start + 500] @ points.T
         here = np.arange(len(part))
         part[here, start + here] = -2
         close = np.argpartition(part, -nearest, axis=1)[:, -nearest:]
