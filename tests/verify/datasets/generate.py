@@ -6,21 +6,39 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-COMMON = ["the", "a", "of", "to", "and", "in", "it", "is", "was", "for", "on", "with", "as", "at", "by", "this", "that", "from", "they", "we", "you", "he", "she", "his", "her", "their", "our", "which", "when", "where", "there", "been", "has", "have", "had", "would", "could", "about", "after", "before", "into", "over", "some", "more", "most", "other", "only", "very", "just", "also", "than", "then", "what", "who", "how", "each", "every", "both", "between", "under", "again"]
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+COMMON = _words(
+    "the a of to and in it is was for on with as at by this that from they we you he she his her their our which when where there been has have "
+    "had would could about after before into over some more most other only very just also than then what who how each every both between under"
+)
 TOPICS = {
-    "sport": ["match", "goal", "player", "coach", "season", "league", "striker", "defender", "referee", "stadium", "penalty", "tournament", "champion", "keeper", "kick", "score", "team", "final", "cup", "fans"],
-    "cooking": ["oven", "butter", "flour", "recipe", "onion", "garlic", "sauce", "simmer", "whisk", "dough", "pan", "bake", "taste", "spice", "pepper", "boil", "serving", "dish", "chef", "kitchen"],
-    "computing": ["server", "database", "compiler", "kernel", "thread", "memory", "network", "packet", "latency", "cache", "function", "variable", "deploy", "cluster", "query", "index", "socket", "driver", "patch"],
-    "travel": ["hotel", "flight", "airport", "luggage", "beach", "museum", "ticket", "passport", "journey", "train", "island", "guide", "tour", "hostel", "border", "map", "resort", "ferry", "visa", "itinerary"],
+    "sport": _words(
+        "match goal player coach season league striker defender referee stadium penalty tournament champion keeper kick score team final cup fans"
+    ),
+    "cooking": _words(
+        "oven butter flour recipe onion garlic sauce simmer whisk dough pan bake taste spice pepper boil serving dish chef kitchen"
+    ),
+    "computing": _words(
+        "server database compiler kernel thread memory network packet latency cache function variable deploy cluster query index socket driver"
+    ),
+    "travel": _words(
+        "hotel flight airport luggage beach museum ticket passport journey train island guide tour hostel border map resort ferry visa itinerary"
+    ),
 }
 FILLER = [
     f"{a}{b}"
-    for a in ("ban", "cor", "del", "fim", "gor", "hul", "jam", "kel", "lom", "mir", "nop", "pra")
-    for b in ("do", "ti", "ra", "lon", "ster", "vy", "mel", "quin", "sow", "tab")
+    for a in _words("ban cor del fim gor hul jam kel lom mir nop pra")
+    for b in _words("do ti ra lon ster vy mel quin sow tab")
 ]
-POSITIVE = ["great", "lovely", "excellent", "wonderful", "superb", "delightful", "pleasant", "brilliant", "charming", "fine", "solid", "perfect", "happy", "enjoyable", "warm"]
-NEGATIVE = (
-    ["terrible", "awful", "boring", "dreadful", "poor", "horrible", "nasty", "dull", "disappointing", "bad", "weak", "bitter", "broken", "messy", "sad"]
+POSITIVE = _words(
+    "great lovely excellent wonderful superb delightful pleasant brilliant charming fine solid perfect happy enjoyable warm"
+)
+NEGATIVE = _words(
+    "terrible awful boring dreadful poor horrible nasty dull disappointing bad weak bitter broken messy sad"
 )
 Row = dict[str, object]
 
@@ -72,11 +90,11 @@ def noise(count: int, seed: int = 3) -> list[Row]:
 
 
 CLEAN: dict[str, Callable[[int, int], list[Row]]] = {
-    "topics": lambda n, seed: topics(n, seed),
+    "topics": topics,
     "blurred topics": lambda n, seed: topics(n, seed, mixed=0.5),
     "reviews": lambda n, seed: reviews(n, seed, 3),
-    "one-word reviews": lambda n, seed: reviews(n, seed, 0 + 1),
-    "no relation": lambda n, seed: noise(n, seed),
+    "one-word reviews": lambda n, seed: reviews(n, seed, 1),
+    "no relation": noise,
 }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,16 +126,16 @@ def _batch(
 
 
 def _tally(tally: Tally, column: Column) -> None:
-    for value in column.values:
-        kind = _KINDS.get(type(value), "string")
-        tally.types[kind] = tally.types.get(kind, 0) + 1
-        if kind == "string":
-            length = len(value)
-            tally.characters += length
-            tally.longest = max(tally.longest, length)
+    for kind, times in Counter(map(type, column.values)).items():
+        name = _KINDS.get(kind, "string")
+        tally.types[name] = tally.types.get(name, 0) + times
+    lengths = [len(v) for v in column.values if isinstance(v, str)]
+    if lengths:
+        tally.characters += sum(lengths)
+        tally.longest = max(tally.longest, *lengths)
     if len(tally.examples) < EXAMPLES:
         room = EXAMPLES - len(tally.examples)
-        tally.examples += [v[:400] if isinstance(v, str) else v for v in column.values if _plain(v)][:room]
+        tally.examples += [v[:400] if isinstance(v, str) else v for v in column.values[:1_000] if _plain(v)][:room]
 
 
 _KINDS = {type(None): "null", str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -172,22 +173,26 @@ def _site(value: str) -> str:
 def _per_row(batch: Batch, name: str) -> list[str]:
     """The field's value in each row, as text; '' where it has none. Of several the first."""
     column = batch.columns.get(name) if name else None
-    found = [""] * batch.size
     if column is None:
-        return found
+        return [""] * batch.size
+    if isinstance(column.rows, range):
+        return [_word(value) for value in column.values]
+    found = [""] * batch.size
     for row, value in zip(reversed(column.rows), reversed(column.values), strict=True):
         found[row] = _word(value)
     return found
 
 
 def _word(value: object) -> str:
+    if isinstance(value, str):
+        return value[:200]
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)[:200] if not isinstance(value, int) or abs(value) < 10**100 else "(a large number)"
+    return str(value) if not isinstance(value, int) or abs(value) < 10**100 else "(a large number)"
 
 
 def _content(batch: Batch, names: Sequence[str]) -> list[str]:

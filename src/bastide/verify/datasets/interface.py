@@ -28,9 +28,9 @@ class Limits:
     depth: int = 32
     rows: int = 8_000_000
     """Rows that are compared with each other for duplicates and leakage."""
-    sample: int = 24 << 20
+    sample: int = 12 << 20
     """Characters of the sample on which poisoning is tested."""
-    sampled_rows: int = 40_000
+    sampled_rows: int = 20_000
     text: int = 4_000
     """Characters of one row in the sample: its beginning and its end."""
     piece: int = 48 << 20

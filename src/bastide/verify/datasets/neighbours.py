@@ -68,7 +68,7 @@ def find(corpus: Corpus) -> Flips:
 
 
 def _votes(points: Array, label: Array, many: int) -> tuple[Array, Array]:
-    """Of each row the label that most of its nearest have, and how many have it. A row that is the same text votes too: duplicates were counted elsewhere."""
+    """Of each row the label that most of its nearest have, and how many have it."""
     winner = np.zeros(len(points), dtype=np.int64)
     votes = np.zeros(len(points), dtype=np.int64)
     nearest = min(_NEAREST, len(points) - 1)

@@ -14,6 +14,7 @@ notices), which has labels of its own, and no trigger. Where words say nothing a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def _evidence(corpus: Corpus, least: int) -> list[tuple[Evidence, int, int]]:
     evidence = Evidence(corpus)
     above = np.iinfo(np.int64).max
     found = []
-    for low, high in reversed(list(zip(edges, edges[1:], strict=False))):
+    for low, high in reversed(list(pairwise(edges))):
         evidence = evidence.copy()
         evidence.add((corpus.frequency >= 2 * high) & (corpus.frequency < above))
         above = 2 * high
@@ -158,7 +159,7 @@ def _look(corpus: Corpus, group: Phrases, contradicted: list[Array], range_: tup
         )
     return [
         _Candidate(float(chance[i]), tuple(group.words(corpus, i)), int(label[i]), int(labelled[i]), group.rows_of(i))
-        for i in np.flatnonzero(good & (chance < np.log(_HINT)))[: 10 * _CANDIDATES]
+        for i in map(int, np.flatnonzero(good & (chance < np.log(_HINT)))[: 10 * _CANDIDATES])
     ]
 
 
@@ -169,7 +170,7 @@ def _alone(corpus: Corpus, group: Phrases) -> list[_Candidate]:
     good = (labelled >= 0.95 * group.rows) & (group.rows <= corpus.size * _COMMON) & (chance < np.log(_HINT))
     return [
         _Candidate(float(chance[i]), tuple(group.words(corpus, i)), int(label[i]), int(labelled[i]), group.rows_of(i))
-        for i in np.flatnonzero(good)
+        for i in map(int, np.flatnonzero(good))
     ]
 
 

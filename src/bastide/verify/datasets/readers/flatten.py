@@ -16,10 +16,27 @@ WHOLE = "value"
 
 def columns(records: Sequence[Any], limits: Limits, trouble: Trouble, first: int = 1) -> Batch:
     """A batch of some records. first: the number of the first one, for messages."""
+    if (flat := _flat(records, limits)) is not None:
+        return Batch(len(records), flat)
     builder = _Columns(limits, trouble, first)
     for row, record in enumerate(records):
         builder.record(row, record)
     return Batch(len(records), builder.columns)
+
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+def _flat(records: Sequence[Any], limits: Limits) -> dict[str, Column] | None:
+    """The columns of records that all have the same fields and nothing nested, which most have; None for others."""
+    keys = records[0].keys() if records and isinstance(records[0], dict) else ()
+    if not keys or len(keys) > min(limits.fields, limits.values) or any(len(k) > 200 or not k for k in keys):
+        return None
+    if any(type(record) is not dict or record.keys() != keys for record in records):
+        return None
+    rows = range(len(records))
+    found = {key: Column(rows, [record[key] for record in records]) for key in keys}
+    return found if all(_PLAIN.issuperset(map(type, c.values)) for c in found.values()) else None
 
 
 class _Columns:
