@@ -49,43 +49,45 @@ def sensitive(fields: Mapping[str, Tally], where: Where) -> list[Sensitive]:
                     means.severity,
                 )
             )
-        if (kind := knowledge.personal_field(name)) and _looks(kind, tally):
-            filled = _filled(tally)
-            if any(_says_more(s, kind, filled) for s in found if s.field == name):
-                continue
-            severity = Severity.MEDIUM if kind.identifies == "indirect" else Severity.HIGH
+        if picture := _picture(name, tally):
             found.append(
                 Sensitive(
                     name,
-                    f"field/{kind.kind}",
-                    kind.category,
-                    kind.identifies,
-                    filled,
-                    Place(),
-                    f"a field named `{name[:80]}`",
-                    severity,
-                )
-            )
-        elif name.startswith("exif.GPS") or (
-            name == "xmp" and any("exif:GPSLatitude" in str(x) for x in tally.examples)
-        ):
-            found.append(
-                Sensitive(name, "personal/gps", "personal", "indirect", _filled(tally), Place(), "[GPS]", Severity.HIGH)
-            )
-        elif name in ("exif.BodySerialNumber", "exif.LensSerialNumber", "exif.CameraOwnerName", "exif.HostComputer"):
-            found.append(
-                Sensitive(
-                    name,
-                    "personal/device",
+                    picture,
                     "personal",
                     "indirect",
                     _filled(tally),
                     Place(),
-                    "[DEVICE]",
-                    Severity.MEDIUM,
+                    f"[{name[:40]}]",
+                    knowledge.meaning(picture).severity,
+                )
+            )
+        elif (kind := knowledge.personal_field(name)) and _looks(kind, tally):
+            filled = _filled(tally)
+            if any(_says_more(s, kind, filled) for s in found if s.field == name):
+                continue
+            severity = Severity.MEDIUM if kind.identifies == "indirect" else Severity.HIGH
+            evidence = f"a field named `{name[:80]}`"
+            found.append(
+                Sensitive(
+                    name, f"field/{kind.kind}", kind.category, kind.identifies, filled, Place(), evidence, severity
                 )
             )
     return found
+
+
+_PICTURE = {
+    "BodySerialNumber": "device", "LensSerialNumber": "device", "HostComputer": "device", "CameraOwnerName": "name", "Artist": "name",
+    "XPAuthor": "name", "GPSLatitude": "gps", "GPSLongitude": "gps", "GPSAreaInformation": "gps",
+}  # fmt: skip
+
+
+def _picture(name: str, tally: Tally) -> str:
+    """What a picture's metadata say about a person; '' for nothing."""
+    if name == "xmp" and any("exif:GPSLatitude" in str(x) for x in tally.examples):
+        return "personal/gps"
+    kind = _PICTURE.get(name.removeprefix("exif.")) if name.startswith("exif.") else None
+    return f"personal/{kind}" if kind else ""
 
 
 def _says_more(found: Sensitive, kind: knowledge.Personal, filled: int) -> bool:

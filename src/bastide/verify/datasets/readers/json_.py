@@ -19,6 +19,7 @@ _decode = msgspec.json.Decoder().decode
 _BATCH = 2 << 20
 """Bytes of lines in a batch."""
 _NO = object()
+_TOO_LONG = "lines of more than {} MiB"
 _MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
 """A string, a bracket or a comma; a lone quotation mark opens a string that has no end yet."""
 
@@ -80,14 +81,22 @@ def _lines(piece: Piece, limits: Limits, trouble: Trouble) -> Iterator[bytes]:
             rest, length = [], 0
             if skip:
                 full, skip = full[1:], False
-            yield from (line for line in full if line.strip())
+            yield from _bounded(full, limits, trouble)
         rest.append(last)
         length += len(last)
         if length > limits.line:
-            trouble.add(f"lines of more than {limits.line >> 20} MiB")
+            trouble.add(_TOO_LONG.format(limits.line >> 20))
             rest, length, skip = [], 0, True
-    if not skip and (line := b"".join(rest)).strip():
-        yield line
+    if not skip:
+        yield from _bounded([b"".join(rest)], limits, trouble)
+
+
+def _bounded(lines: Sequence[bytes], limits: Limits, trouble: Trouble) -> Iterator[bytes]:
+    for line in lines:
+        if len(line) > limits.line:
+            trouble.add(_TOO_LONG.format(limits.line >> 20))
+        elif line and not line.isspace():
+            yield line
 
 
 def _range(piece: Piece) -> Iterator[bytes]:
