@@ -37,10 +37,10 @@ def check_table(report: Report, threshold: Severity, to_screen: bool = True) -> 
 
 
 def _finding(screen: Screen, finding: Finding) -> None:
-    where = " ".join(filter(None, (finding.field and f"`{finding.field}`", str(finding.place))))
+    where = "  ".join(filter(None, (finding.field and f"`{finding.field}`", str(finding.place))))
     share = f" ({finding.rate:.2%})" if finding.rate is not None else ""
-    head = f"  {finding.id}  {where}  {plural(finding.count, 'time')}{share}"
-    screen.add(join(text(finding.severity.value, STYLES[finding.severity.value]), one_line(head)))
+    head = f"{finding.id}  {where}  {plural(finding.count, 'time')}{share}"
+    screen.add(join(text(finding.severity.value, STYLES[finding.severity.value]), "  ", one_line(head)))
     what = f"{finding.kind}: " if finding.kind else ""
     evidence = f"  {finding.evidence}" if finding.evidence else ""
     screen.add(text(one_line(f"{what}{finding.message}{evidence}")), indent=2)

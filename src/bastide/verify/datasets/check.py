@@ -19,6 +19,7 @@ from bastide.verify.datasets.model import FieldFacts, FileFacts, Finding, Place,
 from bastide.verify.datasets.partial import FileTally, Partial, Tally
 from bastide.verify.datasets.pool import each
 from bastide.verify.datasets.readers.choose import DataFile, Survey, survey
+from bastide.verify.datasets.readers.delimited import NAMELESS
 from bastide.verify.datasets.roles import Roles, assign
 from bastide.verify.datasets.splits import AGAINST, split_of_file
 
@@ -165,7 +166,7 @@ def _groups(pieces: Iterable[Piece], files: Sequence[DataFile], size: int) -> It
 
 def _facts(index: int, file: DataFile, total: Partial, split: str, failed: bool) -> FileFacts:
     tally = total.files.get(index, FileTally())
-    whole = not failed and not tally.troubles
+    whole = not failed and all(map(_is_read, tally.troubles))
     return FileFacts(str(file.path), file.format, file.size, tally.rows, total.digests.get(index, ""), split, whole)
 
 
@@ -190,9 +191,16 @@ def _troubles(total: Partial, files: Sequence[DataFile]) -> list[str]:
     found = []
     for index, tally in sorted(total.files.items()):
         for why, (times, row) in tally.troubles.items():
+            if _is_read(why):
+                continue
             where = Place(str(files[index].path), row)
             found.append(f"{where}: {why}" + (f" ({times:,})" if times > 1 else ""))
     return found
+
+
+def _is_read(why: str) -> bool:
+    """Whether something is odd, but was read."""
+    return why == NAMELESS
 
 
 def _damage(total: Partial, files: Sequence[DataFile]) -> list[Finding]:
@@ -200,7 +208,7 @@ def _damage(total: Partial, files: Sequence[DataFile]) -> list[Finding]:
     found = []
     for index, tally in total.files.items():
         for why, (times, row) in tally.troubles.items():
-            if why.startswith(("lines that are no", "records that are no", "the rest of a damaged")):
+            if _is_read(why) or why.startswith(("lines that are no", "records that are no", "the rest of a damaged")):
                 message = f"{why}: loaders stop here or leave them out; repair the file"
                 place = Place(str(files[index].path), row)
                 found.append(Finding("dataset/malformed", Severity.MEDIUM, message, place=place, count=times))

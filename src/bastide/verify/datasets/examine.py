@@ -113,7 +113,7 @@ def _batch(
     for name, column in batch.columns.items():
         tally = partial.fields.setdefault(name, Tally())
         _tally(tally, column)
-        sensitive.look(name, column, tally, piece.file, context.first, further)
+        sensitive.look(name, column, tally, sensitive.At(piece.file, context.first, documents), further)
         if name in roles.texts or documents or piece.format == "image":
             texts = [(r, v) for r, v in zip(column.rows, column.values, strict=True) if isinstance(v, str) and v]
             hidden.look(partial, name, piece.file, context.first, texts, documents)
@@ -152,6 +152,8 @@ _PLACES = 5_000
 def _roles(batch: Batch, partial: Partial, context: _Context) -> None:
     """Counts the values of the fields that say where a row is from, and what may be done with it."""
     roles = context.work.roles
+    if context.piece.format in ("text", "image"):
+        return
     for role in ("label", "split", "source", "licence", "consent"):
         if name := getattr(roles, role):
             counts = partial.counts.setdefault(role, {})

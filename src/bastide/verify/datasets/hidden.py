@@ -63,8 +63,7 @@ def _seen(values: Sequence[tuple[int, str]], documents: bool) -> Iterator[_Item]
             # Of one value each rule counts once.
             if found.valid and (row, found.rule.id) not in done:
                 done.add((row, found.rule.id))
-                at = seen.value.find(blob.text[found.start : found.end])
-                yield found.rule.id, row, seen.value, max(at, 0), found.rule.weight, _around(seen.value, max(at, 0))
+                yield found.rule.id, row, seen.value, seen.start, found.rule.weight, _around(seen.value, seen.start)
     for row, value in values:
         if not value.isascii() and _UNSEEN.search(value):
             yield from _invisible(row, value)

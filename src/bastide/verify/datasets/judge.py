@@ -38,8 +38,7 @@ class Judge:
         file, row = place
         if not row or file >= len(self._files):
             return Place()
-        # A document is one record: its lines are what people look for.
-        return Place(self._files[file].path, 0 if self._files[file].format in ("text", "image") else row)
+        return Place(self._files[file].path, 0 if self._files[file].format == "image" else row)
 
     def findings(self, papers: Sequence[Path]) -> Iterator[Finding]:
         """Everything but what a Croissant description says about the files."""

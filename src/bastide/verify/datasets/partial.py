@@ -26,7 +26,7 @@ class Hit(Struct):
     first: tuple[int, int] = (0, 0)
     """File and row of the first one."""
     evidence: str = ""
-    last_row: int = -1
+    last: tuple[int, int] = (-1, -1)
     """So that a row with several matches counts once."""
 
 

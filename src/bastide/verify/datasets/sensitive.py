@@ -38,6 +38,8 @@ class Seen(NamedTuple):
     at: int
     """Of the value."""
     value: str
+    start: int
+    """Where in the value it starts."""
     whole: bool
     """Whether the match is all of the value."""
 
@@ -55,10 +57,18 @@ def plain(text: str) -> str:
     return text if text.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
 
 
-def look(
-    name: str, column: Column, tally: Tally, file: int, first: int, further: Callable[[str], Any] | None = None
-) -> None:
-    """Adds what is found in a column to the field's tally. first: number of the batch's first row. further: Presidio, when it is asked."""
+class At(NamedTuple):
+    """Where a column stands."""
+
+    file: int
+    first: int
+    """Number of the batch's first row."""
+    documents: bool = False
+    """Whether a value is a document, whose lines are what people look for."""
+
+
+def look(name: str, column: Column, tally: Tally, at: At, further: Callable[[str], Any] | None = None) -> None:
+    """Adds what is found in a column to the field's tally. further: Presidio, when it is asked."""
     picked = list(_picked(column))
     for blob in _blobs(words(name), picked):
         for seen in search(rules(), blob):
@@ -66,22 +76,24 @@ def look(
             hit.whole += seen.whole
             if seen.finding.valid:
                 what = f"[{seen.finding.rule.label or 'SECRET'}, {seen.finding.end - seen.finding.start} characters]"
-                _count(hit, (file, first + blob.rows[seen.at]), what)
+                _count(hit, at, blob.rows[seen.at], seen.value.count("\n", 0, max(seen.start, 0)) + 1, what)
             else:
                 hit.failed += 1
     if further is not None:
         for row, value in picked:
-            for detection in further(value):
-                _count(tally.hits.setdefault(detection.detector, Hit()), (file, first + row), f"[{detection.detector}]")
+            for found in further(value):
+                line = value.count("\n", 0, found.spans[0].start if found.spans else 0) + 1
+                _count(tally.hits.setdefault(found.detector, Hit()), at, row, line, f"[{found.detector}]")
 
 
-def _count(hit: Hit, place: tuple[int, int], evidence: str) -> None:
+def _count(hit: Hit, at: At, row: int, line: int, evidence: str) -> None:
     hit.passed += 1
+    number = at.first + row
     if not hit.rows:
-        hit.first, hit.evidence = place, evidence
-    if place[1] != hit.last_row:
+        hit.first, hit.evidence = (at.file, line if at.documents else number), evidence
+    if (at.file, number) != hit.last:
         hit.rows += 1
-        hit.last_row = place[1]
+        hit.last = (at.file, number)
 
 
 def _picked(column: Column) -> Iterator[tuple[int, str]]:
@@ -145,7 +157,7 @@ def search(rules: Matcher, blob: Blob) -> Iterator[Seen]:
             again |= {index, min(index + 1, len(blob.values) - 1)}
             continue
         value = blob.values[index]
-        yield Seen(finding, index, value, finding.end - finding.start >= len(value.strip()))
+        yield Seen(finding, index, value, finding.start - start, finding.end - finding.start >= len(value.strip()))
     for index in sorted(again):
         yield from _alone(rules, blob, index)
 
@@ -158,7 +170,7 @@ def _alone(rules: Matcher, blob: Blob, index: int) -> Iterator[Seen]:
         # So many that counting them is no use; the first part says what they are.
         found = rules.find(normalise(value[:20_000]), after=_NOWHERE)
     for _, finding in found:
-        yield Seen(finding, index, value, finding.end - finding.start >= len(value.strip()))
+        yield Seen(finding, index, value, finding.start, finding.end - finding.start >= len(value.strip()))
 
 
 def masked(text: str) -> str:

@@ -14,6 +14,7 @@ from bastide.verify.datasets.interface import Batch, Column, Limits, Piece, Trou
 from bastide.verify.datasets.readers.flatten import MOST
 from bastide.verify.datasets.readers.source import blocks
 
+NAMELESS = "records that are longer than the heading"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -86,7 +87,7 @@ def _batch(names: list[str], records: list[list[str]], trouble: Trouble, row: in
         record = records[i]
         if len(record) > width:
             # What has no name is read as part of the last field, so that nothing hides behind it.
-            trouble.add("fields without a name in records that are longer than the heading", row - len(records) + i + 1)
+            trouble.add(NAMELESS, row - len(records) + i + 1)
             records[i] = [*record[: width - 1], " ".join(record[width - 1 :])] if width else []
         else:
             records[i] = record + [""] * (width - len(record))
