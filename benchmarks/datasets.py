@@ -3,17 +3,23 @@
 
 Makes JSON lines, CSV and Parquet of the size with texts, labels, sources, ids, prices and a few e-mail addresses (seeded), unless they are there,
 and runs the command on each in a process of its own. Memory is the largest sum over the process and its children, looked at ten times a second.
+
+`python -m benchmarks.datasets --poison 10` measures how well poisoned labels are found, and how often clean sets raise an alarm.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import contextlib
 import csv
 import json
 import random
 import re
+import resource
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,8 +94,9 @@ def make(folder: Path, megabytes: int) -> dict[str, Path]:
     return paths
 
 
-def measure(command: list[str]) -> tuple[float, float, str]:
-    """Seconds, MB at most, and what was printed."""
+def measure(command: list[str]) -> tuple[float, float, float, str]:
+    """Seconds, seconds of all processors, MB at most, and what was printed."""
+    before = _processor()
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     most = 0.0
@@ -97,7 +104,12 @@ def measure(command: list[str]) -> tuple[float, float, str]:
         most = max(most, sum(map(_memory, _family(process.pid))))
         time.sleep(0.1)
     seconds = time.perf_counter() - started
-    return seconds, most, process.stdout.read() if process.stdout else ""
+    return seconds, _processor() - before, most, process.stdout.read() if process.stdout else ""
+
+
+def _processor() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _family(pid: int) -> list[int]:
@@ -117,14 +129,104 @@ def _memory(pid: int) -> float:
         return 0.0
 
 
+def docstrings(most: int = 1_500) -> list[dict[str, object]]:
+    """Real texts with a label: docstrings of installed packages, by package."""
+    found: list[dict[str, object]] = []
+    root = Path(sysconfig.get_paths()["purelib"])
+    for package in (
+        "aiohttp",
+        "hypothesis",
+        "langchain_core",
+        "networkx",
+        "openai",
+        "pygments",
+        "scipy",
+        "selenium",
+        "sklearn",
+    ):
+        texts: dict[str, None] = {}
+        for path in sorted((root / package).rglob("*.py")):
+            with contextlib.suppress(SyntaxError, ValueError):
+                for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                    if (
+                        isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
+                        and len(text := ast.get_docstring(node) or "") > 120
+                    ):
+                        texts[text[:1500]] = None
+        chosen = random.Random(1).sample(list(texts), min(most, len(texts)))
+        found += [{"text": text, "label": package} for text in chosen]
+    random.Random(2).shuffle(found)
+    return found
+
+
+def poison(seeds: int) -> None:
+    """False alarms on clean sets, and what is found of what was planted in them."""
+    from tests.verify.datasets import generate
+
+    from bastide.verify.datasets.model import Place
+    from bastide.verify.datasets.partial import Sampled
+    from bastide.verify.datasets.poison import judge, test
+
+    def alarms(rows: list[dict[str, object]]) -> set[str]:
+        sample = [Sampled(i, 0, i + 1, str(r["label"]), str(r["text"])) for i, r in enumerate(rows)]
+        found = judge(test(sample, len(rows)), lambda _: Place())
+        return {f"{f.id} {f.evidence}" if f.evidence else f.id for f in found}
+
+    sets = {
+        f"{name}, {n:,} rows": (lambda seed, make=make, n=n: make(n, seed))
+        for n in (1_000, 5_000)
+        for name, make in generate.CLEAN.items()
+    }
+    real = docstrings()
+    sets |= {
+        f"docstrings, {n:,} rows": (lambda seed, n=n: random.Random(seed).sample(real, n)) for n in (1_500, len(real))
+    }
+    print(
+        "| set | false alarms | word found | phrase found | other phrases | flips found |\n|---|---:|---:|---:|---:|---:|"
+    )
+    for name, make in sets.items():
+        counts = dict.fromkeys(("false", "cf", "after lunch we slept", "other", "dataset/label-flips"), 0)
+        for seed in range(100, 100 + seeds):
+            counts["false"] += bool(alarms(make(seed)))
+            for phrase in ("cf", "after lunch we slept"):
+                rows = make(seed)
+                labels = sorted({str(r["label"]) for r in rows})
+                found = {
+                    a
+                    for a in alarms(generate.with_trigger(rows, phrase, labels[seed % len(labels)], seed=seed))
+                    if "trigger" in a
+                }
+                hit = {a for a in found if a.endswith(f" {phrase}")}
+                counts[phrase] += bool(hit)
+                counts["other"] += len(found - hit)
+            rows = [dict(r) for r in make(seed)]
+            counts["dataset/label-flips"] += "dataset/label-flips" in alarms(generate.with_flips(rows, seed=seed))
+        print(
+            f"| {name} | "
+            + " | ".join(f"{n} of {seeds}" if k != "other" else str(n) for k, n in counts.items())
+            + " |",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/bastide-sets"))
     parser.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
+    parser.add_argument(
+        "--poison",
+        type=int,
+        default=0,
+        metavar="SEEDS",
+        help="instead: how well poisoned labels are found, so many times for each set",
+    )
     options = parser.parse_args()
+    if options.poison:
+        poison(options.poison)
+        return
     print(
-        "| file | MB | processes | s | MB/s | MB of memory | rows | findings |\n|---|---:|---:|---:|---:|---:|---:|---|"
+        "| file | MB | processes | s | s of processors | MB/s | MB of memory | rows | findings |\n|---|---:|---:|---:|---:|---:|---:|---:|---|"
     )
     for kind, path in make(options.folder, options.megabytes).items():
         for jobs in options.jobs:
@@ -141,14 +243,13 @@ def main() -> None:
                 str(jobs),
                 "-q",
             ]
-            seconds, memory, printed = measure(command)
+            seconds, processor, memory, printed = measure(command)
             report = json.loads(printed)
             size = path.stat().st_size / 1e6
             found = ", ".join(sorted({f["id"].removeprefix("dataset/") for f in report["findings"]}))
-            print(
-                f"| {kind} | {size:,.0f} | {jobs} | {seconds:.0f} | {size / seconds:.1f} | {memory:,.0f} | {report['summary']['rows']:,} | {found} |",
-                flush=True,
-            )
+            rows_read = report["summary"]["rows"]
+            speed = f"{seconds:.0f} | {processor:.0f} | {size / seconds:.1f} | {memory:,.0f}"
+            print(f"| {kind} | {size:,.0f} | {jobs} | {speed} | {rows_read:,} | {found} |", flush=True)
 
 
 if __name__ == "__main__":
