@@ -21,7 +21,10 @@ ROWS = [{"text": f"row {i} came in time", "label": "ab"[i % 2]} for i in range(6
 def describe(path: Path, **changes: Any) -> Path:
     """A description of one file, with some properties changed; None takes one away."""
     data = path.read_bytes()
-    file = {"@type": "cr:FileObject", "@id": "rows", "name": "rows", "contentUrl": path.name, "sha256": hashlib.sha256(data).hexdigest(), "contentSize": f"{len(data)} B"}  # fmt: skip
+    file = {
+        "@type": "cr:FileObject", "@id": "rows", "name": "rows", "contentUrl": path.name,
+        "sha256": hashlib.sha256(data).hexdigest(), "contentSize": f"{len(data)} B",
+    }  # fmt: skip
     fields = [
         {"@type": "cr:Field", "name": f, "source": {"fileObject": {"@id": "rows"}, "extract": {"column": f}}}
         for f in ("text", "label")
@@ -79,6 +82,15 @@ def test_a_description_can_lie_elsewhere(write: Write, checked: Check, tmp_path:
     path = write("rows.jsonl", ROWS)
     describe(path, file={"contentUrl": "https://data.example.org/files/rows.jsonl?download=1", "sha256": "1" * 64})
     assert "croissant-hash-differs" in ids(checked())
+
+
+def test_the_files_of_a_description_are_read(write: Write, checked: Check) -> None:
+    """When only it is given; nothing out of its folder is followed."""
+    said = describe(write("rows.jsonl", ROWS))
+    assert checked(said).rows == 60
+    describe(said.with_name("rows.jsonl"), file={"contentUrl": "../../../etc/passwd"})
+    report = checked(said)
+    assert (report.rows, "passwd" in repr(report.files)) == (0, False)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '"x"', "[" * 100_000, ""])

@@ -151,10 +151,15 @@ def test_an_understated_classification(level: str, expected: bool, write: Write,
     assert expected == understated(checked(classification=level))
 
 
-def test_a_column_can_state_the_classification(write: Write, checked: Check) -> None:
-    """What rows say of themselves is held against what is in them."""
-    write("rows.jsonl", [{"text": f"write to {MAIL} soon", "classification": "public"}] * 9)
-    assert understated(checked())
+def test_rows_can_state_their_classification(write: Write, checked: Check) -> None:
+    """What a row says of itself is held against what is in it, row by row."""
+    quiet = [{"text": "all is well with it", "classification": "Public"}] * 50
+    right = [{"text": f"write to {MAIL} soon", "classification": "confidential"}] * 9
+    write("rows.jsonl", quiet + right)
+    assert not understated(checked())
+    write("rows.jsonl", [*quiet, *right, {"text": f"write to {MAIL} soon", "classification": "public"}])
+    [found] = [f for f in checked().findings if f.id == "dataset/classification-understated"]
+    assert (found.place.row, found.count) == (60, 1)
 
 
 def test_stated_categories(write: Write, checked: Check) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial as bound
 from pathlib import Path
 
-from bastide.verify.datasets.croissant import Croissant, judge_croissant, read_croissant
+from bastide.verify.datasets.croissant import Croissant, judge_croissant, local_files, read_croissant
 from bastide.verify.datasets.describe import Description, is_croissant, read_description
 from bastide.verify.datasets.examine import Work, digests, divide, examine, peek
 from bastide.verify.datasets.interface import Limits, Piece
@@ -60,7 +60,7 @@ def check(paths: Sequence[Path], settings: Settings, progress: Progress | None =
         InputError: a description can't be read.
     """
     started = time.perf_counter()
-    found = survey(paths, settings.limits)
+    found = _surveyed(paths, settings.limits)
     other = survey(settings.against, settings.limits) if settings.against else Survey((), (), (), ())
     files = [*found.files, *other.files]
     splits = (*(split_of_file(f.path) for f in found.files), *(AGAINST for _ in other.files))
@@ -83,6 +83,18 @@ def check(paths: Sequence[Path], settings: Settings, progress: Progress | None =
     return Report(
         facts, _fields(total, roles, judge), tuple(findings[:_MOST]), tuple(dict.fromkeys(unread)), card, seconds
     )
+
+
+def _surveyed(paths: Sequence[Path], limits: Limits) -> Survey:
+    """What lies at the paths; of a Croissant description that is one of them also the files that it names."""
+    found = survey(paths, limits)
+    named = [
+        p
+        for said in paths
+        if said in found.descriptions and is_croissant(said)
+        for p in local_files(read_croissant(said))
+    ]
+    return survey([*paths, *(p for p in named if p not in paths)], limits) if named else found
 
 
 def _stated(found: Survey, settings: Settings) -> tuple[Description, list[Croissant]]:

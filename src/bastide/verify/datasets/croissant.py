@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,18 @@ def read_croissant(path: Path) -> Croissant:
         k for k in ("name", "description", "license", "url", "creator", "datePublished") if not _value(raw, k)
     )
     return Croissant(path, description, files, sets, columns, sensitive, lacks)
+
+
+def local_files(said: Croissant) -> list[Path]:
+    """The files of a description that lie in its folder; what leads out of it isn't followed, what lies elsewhere isn't fetched."""
+    folder = said.path.parent
+    found = [folder / one.url for one in said.files if one.url and "://" not in one.url]
+    found += [folder / _base(one.url) for one in said.files if "://" in one.url]
+    for pattern in said.sets:
+        with contextlib.suppress(ValueError, NotImplementedError, OSError):
+            found += islice(folder.glob(pattern), _MOST)
+    inside = folder.resolve()
+    return [p for p in dict.fromkeys(found) if p.is_file() and p.resolve().is_relative_to(inside)]
 
 
 def _value(node: Mapping[str, Any], key: str) -> Any:

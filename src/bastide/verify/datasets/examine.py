@@ -15,9 +15,10 @@ import numpy as np
 
 from bastide.verify.datasets import fingerprint, hidden, sensitive
 from bastide.verify.datasets.interface import Batch, Column, Limits, Piece, Trouble
+from bastide.verify.datasets.knowledge import CLASSES
 from bastide.verify.datasets.partial import EXAMPLES, FileTally, Partial, Sampled, Tally, count
 from bastide.verify.datasets.readers.choose import READERS
-from bastide.verify.datasets.roles import Roles
+from bastide.verify.datasets.roles import PARTS, Roles
 from bastide.verify.datasets.splits import code_of
 
 PEEK = 1_000
@@ -110,10 +111,13 @@ def _batch(
     roles, piece = context.work.roles, context.piece
     documents = piece.format == "text"
     further = _presidio(context.work.presidio)
+    classes = _per_row(batch, roles.classification) if roles.classification in batch.columns else []
     for name, column in batch.columns.items():
         tally = partial.fields.setdefault(name, Tally())
         _tally(tally, column)
-        sensitive.look(name, column, tally, sensitive.At(piece.file, context.first, documents), further)
+        seen = sensitive.look(name, column, tally, sensitive.At(piece.file, context.first, documents), further)
+        if classes:
+            _classified(partial, name, seen, classes, context)
         if name in roles.texts or documents or piece.format == "image":
             texts = [(r, v) for r, v in zip(column.rows, column.values, strict=True) if isinstance(v, str) and v]
             hidden.look(partial, name, piece.file, context.first, texts, documents)
@@ -138,6 +142,18 @@ def _tally(tally: Tally, column: Column) -> None:
         tally.examples += [v[:400] if isinstance(v, str) else v for v in column.values[:1_000] if _plain(v)][:room]
 
 
+def _classified(
+    partial: Partial, name: str, seen: set[tuple[str, int]], classes: Sequence[str], context: _Context
+) -> None:
+    """Counts what was found by how its row is classified."""
+    for rule, row in sorted(seen):
+        level = classes[row].strip().lower()
+        if level in CLASSES:
+            key = f"{level}\t{rule}\t{name}"
+            partial.classified[key] = partial.classified.get(key, 0) + 1
+            partial.places.setdefault(key, (context.piece.file, context.first + row))
+
+
 _KINDS = {type(None): "null", str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -154,7 +170,7 @@ def _roles(batch: Batch, partial: Partial, context: _Context) -> None:
     roles = context.work.roles
     if context.piece.format in ("text", "image"):
         return
-    for role in ("label", "split", "source", "licence", "consent"):
+    for role in PARTS:
         if name := getattr(roles, role):
             counts = partial.counts.setdefault(role, {})
             for index, raw in enumerate(_per_row(batch, name)):

@@ -185,12 +185,42 @@ def judge_sensitive(found: list[Sensitive], rows: int, stated: Description) -> I
         )
 
 
-def judge_classification(found: list[Sensitive], stated: Description, seen: Mapping[str, int]) -> Iterator[Finding]:
-    """Whether the stated classification is high enough for what was found. seen: classifications in a field of the data, by rows."""
+def judge_rows(
+    found: list[Sensitive], classified: Mapping[str, int], places: Mapping[str, tuple[int, int]], where: Where
+) -> Iterator[Finding]:
+    """Rows that are classified lower than what is in them needs."""
+    known = {(one.kind, one.field): one for one in found}
+    rank = knowledge.CLASSES.index
+    for key, rows in sorted(classified.items()):
+        level, kind, name = key.split("\t", 2)
+        one = known.get((kind, name))
+        need = knowledge.fields().classes.get(one.category, "internal") if one else level
+        if one and _weighs(one) and rank(level) < rank(need):
+            message = f"rows are classified as {level}, but what is in them needs {need} (`{one.category}`): raise the classification, or take it out"
+            yield Finding(
+                "dataset/classification-understated",
+                Severity.HIGH,
+                message,
+                name,
+                where(places[key]),
+                rows,
+                None,
+                one.evidence,
+                kind,
+            )
+
+
+def _weighs(one: Sensitive) -> bool:
+    """Whether something asks for a classification: an address of a computer alone doesn't."""
+    return one.kind != "personal/ip-address" and one.severity is not Severity.LOW
+
+
+def judge_classification(found: list[Sensitive], stated: Description, by_row: bool) -> Iterator[Finding]:
+    """Whether the stated classification is high enough for what was found. by_row: whether rows state their own."""
     need: dict[str, Sensitive] = {}
     for one in found:
         level = knowledge.fields().classes.get(one.category, "internal")
-        if one.kind == "personal/ip-address" or one.severity is Severity.LOW:
+        if not _weighs(one):
             continue
         if level not in need or need[level].rows < one.rows:
             need[level] = one
@@ -199,24 +229,21 @@ def judge_classification(found: list[Sensitive], stated: Description, seen: Mapp
     rank = knowledge.CLASSES.index
     highest = max(need, key=rank)
     why = need[highest]
-    levels = [stated.classification] if stated.classification else []
-    levels += [level for level in seen if level in knowledge.CLASSES and not stated.classification]
-    for level in levels:
-        if rank(level) < rank(highest):
-            message = f"classified as {level}, but data in it needs {highest} (`{why.category}`): raise the classification, or take the data out"
-            yield Finding(
-                "dataset/classification-understated",
-                Severity.HIGH,
-                message,
-                why.field,
-                why.place,
-                why.rows,
-                None,
-                why.evidence,
-                why.kind,
-            )
-            break
-    if not levels:
+    level = stated.classification
+    if level and rank(level) < rank(highest):
+        message = f"classified as {level}, but data in it needs {highest} (`{why.category}`): raise the classification, or take the data out"
+        yield Finding(
+            "dataset/classification-understated",
+            Severity.HIGH,
+            message,
+            why.field,
+            why.place,
+            why.rows,
+            None,
+            why.evidence,
+            why.kind,
+        )
+    elif not level and not by_row:
         message = f"no classification is stated, and data in it needs {highest} (`{why.category}`)"
         yield Finding(
             "dataset/classification-missing",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bastide.verify.datasets import duplicates, fields, instructions, poison, terms
 from bastide.verify.datasets.describe import Description
-from bastide.verify.datasets.knowledge import CLASSES
 from bastide.verify.datasets.model import Card, FileFacts, Finding, Place
 from bastide.verify.datasets.partial import Partial
 from bastide.verify.datasets.roles import Roles
@@ -45,7 +44,8 @@ class Judge:
         total, roles, stated = self._total, self._roles, self._stated
         counts = total.counts
         yield from fields.judge_sensitive(self.sensitive, self.rows, stated)
-        yield from fields.judge_classification(self.sensitive, stated, self._classes())
+        yield from fields.judge_classification(self.sensitive, stated, bool(roles.classification))
+        yield from fields.judge_rows(self.sensitive, total.classified, total.places, self.where)
         yield from fields.judge_need(self.sensitive, total.fields, stated, roles)
         found, self._licences = terms.judge_licence(
             stated, terms.licence_of_files(papers), counts.get("licence", {}), self.where, total.places
@@ -61,21 +61,6 @@ class Judge:
 
     def _documents(self) -> bool:
         return any(f.format == "text" for f in self._files)
-
-    def _classes(self) -> Mapping[str, int]:
-        """Classifications that a field of the data states."""
-        found: Counter[str] = Counter()
-        for name, tally in self._total.fields.items():
-            if name.lower().rpartition(".")[2] in (
-                "classification",
-                "sensitivity",
-                "confidentiality",
-                "data_classification",
-            ):
-                found.update(
-                    x.strip().lower() for x in tally.examples if isinstance(x, str) and x.strip().lower() in CLASSES
-                )
-        return found
 
     def card(self) -> Card:
         """What was measured; call it after `findings`."""

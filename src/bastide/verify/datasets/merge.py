@@ -46,6 +46,8 @@ class Sum:
             have = self.total.counts.setdefault(role, {})
             for value, times in counts.items():
                 count(have, value, times)
+        for key, times in part.classified.items():
+            self.total.classified[key] = self.total.classified.get(key, 0) + times
         for key, times in part.sighted.items():
             self.total.sighted[key] = self.total.sighted.get(key, 0) + times
         for key, (file, row) in part.places.items():

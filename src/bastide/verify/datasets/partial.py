@@ -79,7 +79,9 @@ class Partial(Struct):
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     """How often each value of `label`, `split`, `source`, `licence`, `consent` occurs; '' counts rows without one."""
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Where a value of `licence`, `consent` was seen first, by `role:value`."""
+    """Where a value of `licence`, `consent` was seen first, by `role:value`; and each entry of `classified`."""
+    classified: dict[str, int] = field(default_factory=dict)
+    """Rows by `classification recogniser field`, with tabs between, where rows state how they are classified."""
     sightings: list[Sighting] = field(default_factory=list)
     sighted: dict[str, int] = field(default_factory=dict)
     """How often each kind of sighting was made, by `id field`; the list is bounded."""

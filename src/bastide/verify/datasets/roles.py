@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bastide.errors import UsageError, did_you_mean
-from bastide.verify.datasets.knowledge import fields, role_of, words
+from bastide.verify.datasets.knowledge import CLASSES, fields, role_of, words
 from bastide.verify.datasets.partial import Tally
 
-_LABELS = 1_000
-"""Distinct labels at most."""
+PARTS = ("label", "split", "source", "licence", "consent", "classification")
+"""The roles that one field has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Roles:
     source: str = ""
     licence: str = ""
     consent: str = ""
+    classification: str = ""
+    """How a row is classified."""
     ids: frozenset[str] = frozenset()
     content: tuple[str, ...] = ()
     """What makes a row the same as another: the texts, or all fields but ids, split and label."""
@@ -45,13 +47,13 @@ def assign(tallies: Mapping[str, Tally], stated: Mapping[str, str], every: bool 
     for name, tally in tallies.items():
         if name not in of and (role := role_of(name)) and _fits(role, tally):
             of[name] = role
-    taken = {role: stated.get(role) or _first(role, of) for role in ("label", "split", "source", "licence", "consent")}
+    taken = {role: stated.get(role) or _first(role, of) for role in PARTS}
     texts = [name for name, tally in tallies.items() if name not in of and _is_text(tally)]
     texts = [name for name, role in of.items() if role == "text"] or texts
     of |= dict.fromkeys(texts, "text")
     of = {name: role for name, role in of.items() if taken.get(role, name) == name}
     ids = frozenset(name for name, role in of.items() if role == "id")
-    apart = ids | {taken["split"], taken["label"], taken["source"], taken["licence"], taken["consent"]}
+    apart = ids | set(taken.values())
     content = tuple(texts) or tuple(name for name in tallies if name not in apart)
     return Roles(tuple(texts), **taken, ids=ids, content=content, of=of)
 
@@ -69,6 +71,8 @@ def _fits(role: str, tally: Tally) -> bool:
     if role == "label":
         short = all(len(str(x)) <= 64 for x in seen)
         return short and not any(isinstance(x, float) and not x.is_integer() for x in seen)
+    if role == "classification":
+        return any(str(x).strip().lower() in CLASSES for x in seen)
     if role in ("split", "licence", "consent"):
         return all(len(str(x)) <= 400 for x in seen)
     if role == "source":

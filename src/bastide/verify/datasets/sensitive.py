@@ -67,23 +67,29 @@ class At(NamedTuple):
     """Whether a value is a document, whose lines are what people look for."""
 
 
-def look(name: str, column: Column, tally: Tally, at: At, further: Callable[[str], Any] | None = None) -> None:
-    """Adds what is found in a column to the field's tally. further: Presidio, when it is asked."""
+def look(
+    name: str, column: Column, tally: Tally, at: At, further: Callable[[str], Any] | None = None
+) -> set[tuple[str, int]]:
+    """Adds what is found in a column to the field's tally, and gives each recogniser with the rows. further: Presidio, when it is asked."""
     picked = list(_picked(column))
+    found: set[tuple[str, int]] = set()
     for blob in _blobs(words(name), picked):
         for seen in search(rules(), blob):
             hit = tally.hits.setdefault(seen.finding.rule.id, Hit())
             hit.whole += seen.whole
             if seen.finding.valid:
                 what = f"[{seen.finding.rule.label or 'SECRET'}, {seen.finding.end - seen.finding.start} characters]"
+                found.add((seen.finding.rule.id, blob.rows[seen.at]))
                 _count(hit, at, blob.rows[seen.at], seen.value.count("\n", 0, max(seen.start, 0)) + 1, what)
             else:
                 hit.failed += 1
     if further is not None:
         for row, value in picked:
-            for found in further(value):
-                line = value.count("\n", 0, found.spans[0].start if found.spans else 0) + 1
-                _count(tally.hits.setdefault(found.detector, Hit()), at, row, line, f"[{found.detector}]")
+            for one in further(value):
+                line = value.count("\n", 0, one.spans[0].start if one.spans else 0) + 1
+                found.add((one.detector, row))
+                _count(tally.hits.setdefault(one.detector, Hit()), at, row, line, f"[{one.detector}]")
+    return found
 
 
 def _count(hit: Hit, at: At, row: int, line: int, evidence: str) -> None:
