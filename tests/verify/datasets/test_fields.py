@@ -7,9 +7,13 @@ import hashlib
 import random
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from bastide.errors import UsageError
+from bastide.recognise.model import Detection, Span
+from bastide.verify.datasets.check import Settings, check
 from bastide.verify.datasets.model import Report, Severity
 from tests.verify.datasets.conftest import Check, Write, ids
 
@@ -49,6 +53,7 @@ HONEST: dict[str, Callable[[], object]] = {
     "sku": lambda: f"AB-{RNG.randrange(10**4):04}-C",
     "country": lambda: RNG.choice(["DE", "FR"]),
     "city": lambda: RNG.choice(["Bonn", "Lyon"]),
+    "note": lambda: f"order {RNG.randrange(4 * 10**15, 5 * 10**15)} went out with the others",
     "product_name": lambda: RNG.choice(["Red Kettle", "Blue Lamp"]),
     "phone_model": lambda: RNG.choice(["Pear 12", "Pear 13 Pro"]),
     "email_opened": lambda: RNG.random() < 0.5,
@@ -119,6 +124,35 @@ def test_rows_are_counted_over_pieces_and_processes(write: Write, checked: Check
     many = checked(purpose="a test", limits=Limits(piece=5_000), jobs=3)
     assert one.findings == many.findings
     assert one.rows == many.rows == 3_000
+
+
+def test_a_card_among_other_numbers_in_texts_is_found(write: Write, checked: Check) -> None:
+    """A few numbers that fail the check don't hide it."""
+    texts = [f"order {RNG.randrange(10**9)} came with parcel {i} and all was well" for i in range(50)]
+    numbers = [f"my number is 4000 1234 5678 901{i} I think" for i in range(5)]
+    write("rows.jsonl", [{"text": t} for t in [*texts, *numbers, f"please charge {luhn('4')} for it"]])
+    assert "personal/card" in {f.kind for f in checked(purpose="a test").findings}
+
+
+def test_presidio_adds_names(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is asked; what it finds is masked like all else."""
+
+    def names(text: str) -> list[Detection]:
+        at = text.find("Ann Lee")
+        return [Detection("personal/name", 0.9, (Span(at, at + 7),))] if at >= 0 else []
+
+    monkeypatch.setattr("bastide.recognise.presidio.presidio", lambda model: names)
+    path = write("rows.jsonl", [{"text": "all is well with it"}] * 9 + [{"text": "so says Ann Lee of it"}])
+    report = check([path], Settings(presidio="en_core_web_sm"))
+    [found] = [f for f in report.findings if f.kind == "personal/name" and f.id == "dataset/personal-data"]
+    assert (found.place.row, found.count, found.evidence) == (10, 1, "[personal/name]")
+
+
+def test_presidio_that_is_not_installed_is_said(write: Write) -> None:
+    """Nothing is downloaded."""
+    path = write("rows.jsonl", [{"text": "all is well with it"}])
+    with pytest.raises(UsageError, match="installed"):
+        check([path], Settings(presidio="no_such_package"))
 
 
 SECRETS = {

@@ -73,6 +73,17 @@ def test_leakage_between_splits(how: str, write: Write, checked: Check, tmp_path
     assert found.place.row in (91, 491)
 
 
+def test_what_it_is_held_against_is_only_compared(write: Write, checked: Check, tmp_path: Path) -> None:
+    """What is in the test data is no finding about the data set."""
+    rng = random.Random(5)
+    write("rows.jsonl", [{"text": text(rng)} for _ in range(50)])
+    other = write("other.jsonl", [{"text": text(rng), "email": "ann.lee" + "@mail.example.org"}] * 9).rename(
+        tmp_path / "held.jsonl"
+    )
+    report = checked(against=(other,))
+    assert (50, {"licence-missing"}) == (report.rows, ids(report))
+
+
 def test_splits_that_share_nothing_are_quiet(write: Write, checked: Check) -> None:
     """And what is stated on the card is that nothing leaked."""
     rng = random.Random(4)

@@ -65,7 +65,7 @@ def check(paths: Sequence[Path], settings: Settings, progress: Progress | None =
     files = [*found.files, *other.files]
     splits = (*(split_of_file(f.path) for f in found.files), *(AGAINST for _ in other.files))
     stated, croissants = _stated(found, settings)
-    pieces, tallies, problems = _plan(files, settings)
+    pieces, tallies, problems = _plan(files, len(found.files), settings)
     roles = assign(tallies, stated.roles, every=len(files) <= _PEEKED)
     work = Work(roles, settings.limits, splits, settings.presidio)
     total, uncompared, failed = _run(pieces, files, work, settings, progress)
@@ -111,14 +111,19 @@ def _stated(found: Survey, settings: Settings) -> tuple[Description, list[Croiss
     return stated, croissants
 
 
-def _plan(files: Sequence[DataFile], settings: Settings) -> tuple[list[Piece], Mapping[str, Tally], list[str]]:
-    """The pieces of all files, and the fields of their first rows. Done in processes too: a damaged file may end one."""
+def _plan(
+    files: Sequence[DataFile], own: int, settings: Settings
+) -> tuple[list[Piece], Mapping[str, Tally], list[str]]:
+    """The pieces of all files, and the fields of the first rows of the data set's own, which come first.
+
+    Done in processes too: a damaged file may end one.
+    """
     limits = settings.limits
     whole = [Piece(i, f.path, f.format) for i, f in enumerate(files)]
     if not whole:
         return [], {}, []
-    tables = [p for p in whole if p.format not in ("text", "image")][:_PEEKED]
-    tables += [p for p in whole if p.format == "image"][:_PEEKED]
+    tables = [p for p in whole[:own] if p.format not in ("text", "image")][:_PEEKED]
+    tables += [p for p in whole[:own] if p.format == "image"][:_PEEKED]
     tasks: list[Callable[[], Partial]] = [bound(divide, whole, limits), *(bound(peek, [p], limits) for p in tables)]
     answers: dict[int, Partial] = {}
     problems: list[str] = []

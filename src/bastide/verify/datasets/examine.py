@@ -19,7 +19,7 @@ from bastide.verify.datasets.knowledge import CLASSES
 from bastide.verify.datasets.partial import EXAMPLES, FileTally, Partial, Sampled, Tally, count
 from bastide.verify.datasets.readers.choose import READERS
 from bastide.verify.datasets.roles import PARTS, Roles
-from bastide.verify.datasets.splits import code_of
+from bastide.verify.datasets.splits import AGAINST, code_of
 
 PEEK = 1_000
 """Rows by which fields are told apart."""
@@ -109,6 +109,10 @@ def _batch(
     batch: Batch, partial: Partial, context: _Context, keeper: _Sample, compared: list[tuple[Any, Any, Any]]
 ) -> None:
     roles, piece = context.work.roles, context.piece
+    if context.work.splits[piece.file] == AGAINST:
+        # Not of the data set: it is only compared.
+        compared.append(_fingerprints(_content(batch, roles.content), _per_row(batch, roles.label), batch, context))
+        return
     documents = piece.format == "text"
     further = _presidio(context.work.presidio)
     classes = _per_row(batch, roles.classification) if roles.classification in batch.columns else []

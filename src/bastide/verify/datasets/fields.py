@@ -111,8 +111,12 @@ def _chance(rule: str, field: str, hit: Hit, tally: Tally) -> bool:
     if rule.startswith("secret/"):
         return False
     checks = knowledge.fields().chance
-    if any(check in name for check in checks) and hit.failed > hit.passed:
-        return True
+    if any(check in name for check in checks):
+        matches = hit.passed + hit.failed
+        # Numbers within texts are of many kinds; only where very few of many pass is it chance.
+        few = hit.failed > hit.passed if hit.whole * 2 >= matches else hit.failed >= 10 and hit.passed < 0.15 * matches
+        if few:
+            return True
     if name == "phone" and knowledge.personal_field(field) is None:
         # Whole values in a shape that ids and codes have too; telephone numbers in a column come with a name that says so, or with a plus.
         return hit.whole > 0 and hit.whole >= hit.rows and not _international(tally)

@@ -22,7 +22,7 @@ class Judge:
         self, total: Partial, roles: Roles, stated: Description, files: Sequence[FileFacts], uncompared: int
     ) -> None:
         self._total, self._roles, self._stated, self._files = total, roles, stated, files
-        self.rows = sum(f.rows for f in files)
+        self.rows = sum(f.rows for f in files if f.split != AGAINST)
         self.sensitive = fields.sensitive(total.fields, self.where)
         self._twins = duplicates.compare(total)
         self._poison = poison.test(total.samples, self.rows)

@@ -133,8 +133,8 @@ class Report:
 
     @property
     def rows(self) -> int:
-        """Records in all."""
-        return sum(f.rows for f in self.files)
+        """Records of the data set."""
+        return sum(f.rows for f in self.files if f.split != "against")
 
     def verdict(self, threshold: Severity) -> Verdict:
         """Fail with a finding at or over the threshold; else unknown while something was not read; else pass."""
