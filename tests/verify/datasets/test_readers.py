@@ -113,6 +113,17 @@ def test_what_is_no_json_is_read_as_text_and_said(write: Write, checked: Check, 
     assert {"personal/email"} <= {f.kind for f in report.findings}
 
 
+def test_numbers_and_characters_that_python_writes(tmp_path: Path, checked: Check) -> None:
+    """NaN, halves of surrogate pairs and numbers of any length are read, and hide nothing."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"t": "\\ud800 ann.lee' + '@mail.example.org", "n": NaN, "\\udfff": 1}\n{"t": "x", "n": ' + "9" * 400 + "}\n"
+    )
+    report = checked(path, purpose="a test")
+    assert (report.unread, report.rows) == ((), 2)
+    assert "personal/email" in {f.kind for f in report.findings}
+
+
 @pytest.mark.parametrize(
     ("limits", "why"),
     [

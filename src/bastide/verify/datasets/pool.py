@@ -108,7 +108,7 @@ def _answer(task: Callable[[], Partial], limits: Limits) -> tuple[bytes, bytes]:
     try:
         return b"=", msgspec.msgpack.encode(task())
     except BastideError as problem:
-        return b"!", str(problem).encode()
+        return b"!", str(problem).encode("utf-8", "replace")
     except MemoryError:
         return b"?", f"it takes more than {limits.memory >> 20} MiB of memory".encode()
     except RecursionError:

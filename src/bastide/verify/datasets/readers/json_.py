@@ -19,6 +19,7 @@ _decode = msgspec.json.Decoder().decode
 _BATCH = 2 << 20
 """Bytes of lines in a batch."""
 _NO = object()
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _TOO_LONG = "lines of more than {} MiB"
 _MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
 """A string, a bracket or a comma; a lone quotation mark opens a string that has no end yet."""
@@ -62,8 +63,8 @@ def _record(line: bytes) -> Any:
     except (msgspec.DecodeError, RecursionError, ValueError):
         pass
     try:
-        # NaN and Infinity, which Python and pandas write.
-        return json.loads(line)
+        # NaN and Infinity, and halves of surrogate pairs, which Python and pandas write; the halves are no characters.
+        return json.loads(_HALVES.sub(rb"\\ufffd", line))
     except (ValueError, RecursionError):
         return _NO
 
