@@ -122,6 +122,8 @@ def test_numbers_and_characters_that_python_writes(tmp_path: Path, checked: Chec
     report = checked(path, purpose="a test")
     assert (report.unread, report.rows) == ((), 2)
     assert "personal/email" in {f.kind for f in report.findings}
+    path.write_bytes(b'{"t": "\xed\xa0\x80"}\n')
+    assert (f"{path}:1: lines that are no JSON",) == checked(path).unread
 
 
 @pytest.mark.parametrize(

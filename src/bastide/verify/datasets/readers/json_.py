@@ -64,7 +64,7 @@ def _record(line: bytes) -> Any:
         pass
     try:
         # NaN and Infinity, and halves of surrogate pairs, which Python and pandas write; the halves are no characters.
-        return json.loads(_HALVES.sub(rb"\\ufffd", line))
+        return json.loads(_HALVES.sub(rb"\\ufffd", line).decode("utf-8"))
     except (ValueError, RecursionError):
         return _NO
 
