@@ -19,6 +19,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.mcp import McpConfigurations
     from bastide.discover.importers.n8n import N8n
     from bastide.discover.importers.python import Python
+    from bastide.discover.importers.terraform import Terraform
     from bastide.discover.types import load_types
 
     roots = {
@@ -35,5 +36,6 @@ def importers() -> tuple[Importer, ...]:
         Kubernetes(),
         McpConfigurations(),
         N8n(),
+        Terraform(),
     )
     return own + tuple(point.load()() for point in entry_points(group="bastide.importers"))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which folders are roots, what they are given, and what they declare; plans and states in JSON as the better truth."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import PurePosixPath
+
+from bastide.discover.importers.terraform.evaluate import Budget, Evaluator
+from bastide.discover.importers.terraform.module import Folder, Instance, local_path
+from bastide.discover.interface import Tree
+from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
+from bastide.discover.readers.hcl import Body, read_hcl
+from bastide.discover.readers.json_ import read_json
+from bastide.errors import LimitError
+
+
+class Terraform:
+    """`*.tf` by root module. A folder that another root calls is read through its callers only, with what they give it."""
+
+    name = "terraform"
+
+    def wants(self, path: str, head: Callable[[], str]) -> bool:
+        """`*.tf`, and JSON that is the plan or the state of Terraform."""
+        if path.endswith((".tf", ".tofu")):
+            return True
+        begin = head() if path.endswith((".json", ".tfstate")) else ""
+        return '"terraform_version"' in begin and '"format_version"' in begin
+
+    def read(self, tree: Tree, files: Sequence[str]) -> Reading:
+        """The resources of all roots."""
+        problems: list[Problem] = []
+        folders = _folders(tree, [f for f in files if f.endswith((".tf", ".tofu"))], problems)
+        found: list[Resource] = []
+        for root in _roots(folders):
+            found += _read_root(tree, folders, root, problems)
+        for file in files:
+            if file.endswith((".json", ".tfstate")):
+                found += _shown(tree, file, problems)
+        return Reading(tuple(found), tuple(dict.fromkeys(problems)), frozenset(files))
+
+
+# --- folders and roots ------------------------------------------------------------------------------------------------
+def _folders(tree: Tree, files: Sequence[str], problems: list[Problem]) -> dict[str, Folder]:
+    found: dict[str, Folder] = {}
+    for file in files:
+        if (text := tree.read(file)) is None:
+            continue
+        body, wrong = read_hcl(text, file)
+        problems += wrong
+        folder = found.setdefault(posixpath.dirname(file), Folder(posixpath.dirname(file), []))
+        folder.blocks += [(file, b) for b in body.blocks]
+        for block in body.blocks:
+            if block.type == "variable" and block.labels:
+                folder.variables.setdefault(block.labels[0], (file, block))
+            elif block.type == "locals":
+                folder.local_values |= {k: (file, block.body, k) for k in block.body.attributes}
+    return found
+
+
+def _roots(folders: Mapping[str, Folder]) -> list[str]:
+    """The folders that nobody calls. In a circle of callers the first is one."""
+    called: dict[str, set[str]] = defaultdict(set)
+    for path, folder in folders.items():
+        for file, block in folder.of("module"):
+            source = block.body.attributes.get("source")
+            if source is not None:
+                value = Evaluator(file, lambda _, place: Value(None, place, State.UNKNOWN), Budget()).value(source[0])
+                inner = local_path(path, value.data)
+                if inner is not None and inner in folders and inner != path:
+                    called[inner].add(path)
+    roots = [path for path in folders if not called[path]]
+    return roots or sorted(folders)[:1]
+
+
+def _read_root(tree: Tree, folders: Mapping[str, Folder], root: str, problems: list[Problem]) -> list[Resource]:
+    arguments: dict[str, Callable[[], Value]] = {}
+    budget = Budget()
+    for file in _variable_files(tree, root):
+        text = tree.read(file)
+        body, wrong = read_hcl(text, file) if text is not None else (Body(), [])
+        problems += wrong
+        evaluator = Evaluator(file, lambda _, place: Value(None, place, State.UNKNOWN), budget)
+        arguments |= {name: partial(evaluator.value, node) for name, (node, _) in body.attributes.items()}
+    instance = Instance(tree, folders, folders[root], arguments, "", root, budget, problems)
+    try:
+        return list(instance.resources())
+    except (LimitError, RecursionError) as error:
+        problems.append(
+            Problem(Place(folders[root].blocks[0][0]), f"this root could not be evaluated: {str(error)[:100]}")
+        )
+        return []
+
+
+def _variable_files(tree: Tree, root: str) -> list[str]:
+    """`terraform.tfvars` and `*.auto.tfvars`, in the order in which Terraform takes them."""
+    own = [f for f in tree.files if posixpath.dirname(f) == root]
+    automatic = [f for f in own if f.endswith(".auto.tfvars")]
+    return [f for f in own if PurePosixPath(f).name == "terraform.tfvars"] + sorted(automatic)
+
+
+# --- plans and states ---------------------------------------------------------------------------------------------------
+def _shown(tree: Tree, file: str, problems: list[Problem]) -> Iterator[Resource]:
+    """`terraform show -json`: values after planning or applying."""
+    text = tree.read(file)
+    if text is None:
+        return
+    root, wrong = read_json(text, file)
+    problems += wrong
+    for values in (*root.find("planned_values"), *root.find("values")) if root is not None else ():
+        yield from _shown_module(values, file)
+
+
+def _shown_module(values: Value, file: str) -> Iterator[Resource]:
+    pending = list(values.find("root_module"))
+    while pending:
+        module = pending.pop()
+        pending += module.find("child_modules")
+        for resource in module.find("resources"):
+            address = next((str(v.data) for v in resource.find("address")), "")
+            kind = next((str(v.data) for v in resource.find("type")), "")
+            name = next((str(v.data) for v in resource.find("name")), address)
+            body = next(iter(resource.find("values")), resource)
+            if address and kind:
+                mode = "data." if any(v.data == "data" for v in resource.find("mode")) else ""
+                yield Resource(f"{file}: {address}", f"{mode}{kind}", name, body, resource.place, scope=file)
