@@ -149,6 +149,7 @@ def _apply(piece: Piece, type_: Type) -> None:
         piece.names |= {
             f"{prefix}:{normal(prefix, t)}" for p in paths for v in _values(resource, p) if (t := as_text(v))
         }
+    piece.names |= set(type_.also_named)
     piece.links += [p for rule in type_.links for p in _pointers(rule, resource)]
     piece.makes += [p for rule in type_.makes for p in _pointers(rule, resource)]
     for gift in type_.gives:
@@ -189,8 +190,9 @@ def _present(case: Case, resource: Resource) -> Fact | None:
             if value.refs and case.but:
                 # It comes from outside, so it is none of the values that could stand here.
                 continue
-            if value.refs and not (case.is_ or case.but or case.pattern) and case.value is not None:
-                # It is set, to something that isn't known here.
+            given = value.refs and not any(r.startswith("var:") for r in value.refs)
+            if given and not (case.is_ or case.but or case.pattern) and case.value is not None:
+                # It is set, to something that isn't known here. (A variable may be null.)
                 return Fact(_constant(case), State.CONDITIONAL, value.place)
             unknown = unknown or Fact(None, State.UNKNOWN, value.place)
         elif (found := _value(case, text, value)) is not None:

@@ -143,6 +143,8 @@ class Resource:
     confidence: float = 1.0
     variant: str = ""
     """Choice under which it exists (a compose profile, a values file); resources that only differ in it are one thing."""
+    via: tuple[Place, ...] = ()
+    """Where it is called for, when that is elsewhere: the calls of the modules around it."""
     part_of: str = ""
     """Id of the resource in which it runs or to which it belongs, where the language says so."""
 

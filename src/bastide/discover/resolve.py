@@ -26,6 +26,8 @@ _ADDRESS_NAME = re.compile(
 )
 _GLOBAL = ("arn", "model", "url", "id", "image-digest", "server")
 """Prefixes of names that mean the same thing wherever they stand."""
+_SHARED = ("provider",)
+"""Prefixes of names that mean whatever answers to them; several things may have one."""
 _TEXT = 4096
 
 
@@ -88,8 +90,10 @@ class _Resolver:
 
     @staticmethod
     def _is_code(group: Group) -> bool:
-        """Whether it is only code: a component when it does something with others, or is known for what it is."""
-        return bool(group.pieces) and all(p.resource.type == "program" for p in group.pieces)
+        """Whether it is only code, or what every system has: a component when it does something with others."""
+        return bool(group.pieces) and all(
+            p.resource.type == "program" or p.type is None or p.type.linked_only for p in group.pieces
+        )
 
     # --- what is one thing ---------------------------------------------------------------------------------------
     def _join_variants(self) -> None:
@@ -134,7 +138,7 @@ class _Resolver:
         if not pointer.name:
             return
         key = f"{rule.prefix or rule.kind}:{normal(rule.prefix, pointer.name)}"
-        if rule.prefix not in _GLOBAL:
+        if rule.prefix not in (*_GLOBAL, *_SHARED):
             key += f"@{piece.resource.scope or piece.resource.place.file}"
         group = self._named.get(key)
         if group is None or (group.kind != rule.kind and group is not home):
@@ -243,6 +247,7 @@ class _Resolver:
                 facts[name] = fact
         places = [
             *(p.resource.place for p in pieces),
+            *(v for p in pieces for v in p.resource.via),
             *(pointer.value.place for _, pointer in group.made),
             *group.doing,
         ]

@@ -130,6 +130,8 @@ class Type(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Paths of attributes with its name; else the resource's."""
     identity: dict[str, tuple[str, ...]] = {}
     """Prefix -> paths: names under which others refer to it, and by which it is recognised elsewhere."""
+    also_named: tuple[str, ...] = ()
+    """Names under which it is meant wherever nothing more is said, such as `provider:Azure OpenAI`."""
     facts: dict[str, tuple[Case, ...]] = {}
     links: tuple[LinkRule, ...] = ()
     makes: tuple[Make, ...] = ()
@@ -140,6 +142,8 @@ class Type(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Paths whose references are only parts of this."""
     weak: bool = False
     """Counts only when no other entry gives the resource a kind (a container with an image nobody knows)."""
+    linked_only: bool = False
+    """A component only where something flows to or from it: what every system has (buckets, tables) is part of this one only then."""
     confidence: float = 1.0
     id: str = ""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -37,6 +38,7 @@ class Terraform:
         found: list[Resource] = []
         for root in _roots(folders):
             found += _read_root(tree, folders, root, problems)
+        found = list(_variants(found))
         for file in files:
             if file.endswith((".json", ".tfstate")):
                 found += _shown(tree, file, problems)
@@ -100,6 +102,20 @@ def _variable_files(tree: Tree, root: str) -> list[str]:
     own = [f for f in tree.files if posixpath.dirname(f) == root]
     automatic = [f for f in own if f.endswith(".auto.tfvars")]
     return [f for f in own if PurePosixPath(f).name == "terraform.tfvars"] + sorted(automatic)
+
+
+def _variants(resources: list[Resource]) -> Iterator[Resource]:
+    """What several roots make of one block of a shared module are variants of it."""
+    roots: dict[tuple[Place, str, str], set[str]] = defaultdict(set)
+    for resource in resources:
+        roots[resource.place, resource.type, resource.name].add(resource.scope)
+    for resource in resources:
+        shared = len(roots[resource.place, resource.type, resource.name]) > 1
+        yield (
+            replace(resource, variant=resource.scope, scope=posixpath.dirname(resource.place.file))
+            if shared
+            else resource
+        )
 
 
 # --- plans and states ---------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class Instance:
     budget: Budget
     problems: list[Problem]
     depth: int = 0
+    via: tuple[Place, ...] = ()
+    """The calls of this module and of those around it, innermost first."""
     _values: dict[str, Value] = field(default_factory=dict)
     _children: dict[str, list[tuple[str, Instance | None, Value]]] = field(default_factory=dict)
     _bodies: dict[str, list[tuple[str, Value]]] = field(default_factory=dict)
@@ -209,6 +211,7 @@ class Instance:
                     self.budget,
                     self.problems,
                     self.depth + 1,
+                    (block.place, *self.via),
                 ),
                 reference,
             )
@@ -238,7 +241,7 @@ class Instance:
             type_, name = block.labels
             kind = f"data.{type_}" if block.type == "data" else type_
             shown = name if not key else f"{name}{key}"
-            yield Resource(self.id_of(f"{address}{key}"), kind, shown, body, block.place, scope=self.root)
+            yield Resource(self.id_of(f"{address}{key}"), kind, shown, body, block.place, scope=self.root, via=self.via)
 
     def _foreign(self, name: str, key: str) -> Iterator[Resource]:
         for file, block in self.folder.of("module"):
