@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates of signers: does a chain lead to a root that the policy names, at a given time, and whom does it name?
+
+The path is built and checked by `cryptography`'s verifier (RFC 5280 with the rules of the web's certificates for authorities). Beyond it:
+the signer's certificate has to be made for signatures, and every certificate in the bundle has to be part of the path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from bastide.verify.signing.keys import PublicKey, fit
+from bastide.verify.signing.strict import Wrong
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a certificate names."""
+
+    key: PublicKey
+    fingerprint: str
+    """`sha256:` and the hex SHA-256 of the certificate in DER form."""
+    subject: str
+    """As RFC 4514 writes it: `CN=release,O=Acme`."""
+    alternative: tuple[str, ...]
+    """Mail addresses, addresses of services and host names."""
+    issuer: str
+    valid_from: datetime
+    valid_until: datetime
+
+
+def certificates(pem: bytes) -> tuple[Certificate, ...]:
+    """The certificates in a PEM document. Raises `Wrong`."""
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        return tuple(load_pem_x509_certificates(pem))
+    except Exception:  # noqa: BLE001 - the library raises many kinds
+        raise Wrong("holds no certificates in PEM form") from None
+
+
+def parse_chain(chain: Sequence[bytes]) -> tuple[Certificate, ...]:
+    """The certificates of a bundle. Raises `Wrong`."""
+    from cryptography.x509 import load_der_x509_certificate
+
+    try:
+        return tuple(load_der_x509_certificate(one) for one in chain)
+    except Exception:  # noqa: BLE001 - the library raises many kinds
+        raise Wrong("a certificate in it is none") from None
+
+
+def holder(leaf: Certificate) -> Holder:
+    """Whom the certificate names. Raises `Wrong` for what can't be read, or a key that doesn't count."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        key = leaf.public_key()
+        alternative = _alternative(leaf)
+        subject, issuer = leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
+    except Exception:  # noqa: BLE001 - the library raises many kinds
+        raise Wrong("the signer's certificate can't be read") from None
+    digest = f"sha256:{leaf.fingerprint(SHA256()).hex()}"
+    return Holder(fit(key), digest, subject, alternative, issuer, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
+def check_path(chain: Sequence[Certificate], roots: Sequence[Certificate], at: datetime) -> None:
+    """Raises `Wrong` when the chain doesn't lead from the signer to one of the roots at that time."""
+    from cryptography.x509 import verification
+
+    leaf, *others = chain
+    if leaf in roots:
+        raise Wrong("is signed by an authority's own certificate")
+    builder = verification.PolicyBuilder().store(verification.Store(list(roots))).time(at.replace(tzinfo=None))
+    authorities = verification.ExtensionPolicy.webpki_defaults_ca()
+    anything = verification.ExtensionPolicy.permit_all()
+    policy = builder.extension_policies(ca_policy=authorities, ee_policy=anything).max_chain_depth(8)
+    try:
+        path = policy.build_client_verifier().verify(leaf, others).chain
+    except (verification.VerificationError, ValueError) as problem:
+        raise Wrong(f"its certificate doesn't lead to a root of the policy: {_short(problem)}") from None
+    if not set(chain) <= set(path):
+        raise Wrong("carries certificates that aren't part of the path to the root")
+    _for_signatures(leaf)
+
+
+def _for_signatures(leaf: Certificate) -> None:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    known = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
+    try:
+        extensions = list(leaf.extensions)
+    except Exception:  # noqa: BLE001 - the library raises many kinds
+        raise Wrong("the signer's certificate can't be read") from None
+    values = {type(one.value): one.value for one in extensions}
+    if strange := [one.oid.dotted_string for one in extensions if one.critical and not isinstance(one.value, known)]:
+        raise Wrong(f"its certificate has a critical extension that isn't known ({strange[0]})")
+    basic, usage, extended = (values.get(kind) for kind in known[:3])
+    if isinstance(basic, x509.BasicConstraints) and basic.ca:
+        raise Wrong("is signed with an authority's certificate")
+    may_sign = isinstance(usage, x509.KeyUsage) and usage.digital_signature
+    for_code = isinstance(extended, x509.ExtendedKeyUsage) and ExtendedKeyUsageOID.CODE_SIGNING in extended
+    if usage is not None and not may_sign:
+        raise Wrong("its certificate isn't made for signatures (key usage)")
+    if extended is not None and not for_code:
+        raise Wrong("its certificate isn't made for signing code (extended key usage)")
+    if usage is None and extended is None:
+        raise Wrong("its certificate doesn't say what it is made for (key usage)")
+
+
+def _alternative(leaf: Certificate) -> tuple[str, ...]:
+    from cryptography import x509
+
+    try:
+        value = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    kinds = (x509.RFC822Name, x509.UniformResourceIdentifier, x509.DNSName)
+    return tuple(str(name) for kind in kinds for name in value.get_values_for_type(kind))
+
+
+def _short(problem: Exception) -> str:
+    return str(problem).splitlines()[0][:160] if str(problem) else "no such path"
+
+
+def der(certificate: Certificate) -> bytes:
+    """The certificate in DER form."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
