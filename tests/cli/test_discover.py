@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bastide discover`, `bastide drift` and `bastide assess DIR`, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bastide.report.json_ import schema
+from tests.cli.conftest import Run
+
+COMPOSE = """\
+services:
+  chat:
+    image: n8nio/n8n:1.100.0
+    ports: ["5678:5678"]
+    environment: {VECTORS_URL: "http://vectors:6333"}
+  vectors:
+    image: qdrant/qdrant:v1.15.0
+    ports: ["6333:6333"]
+"""
+WORKFLOW = """\
+on: issue_comment
+permissions: {contents: read, id-token: write}
+jobs:
+  answer:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: anthropics/claude-code-action@v1
+        with:
+          anthropic_api_key: ${{ secrets.ANTHROPIC_API_KEY }}
+          claude_args: |
+            --allowedTools "Bash,WebFetch"
+"""
+TERRAFORM = """\
+variable "open" { default = true }
+module "ai" {
+  source = "./ai"
+  open   = var.open
+}
+"""
+MODULE = """\
+variable "open" {}
+resource "azurerm_cognitive_account" "ai" {
+  kind                          = "OpenAI"
+  public_network_access_enabled = var.open
+}
+resource "azurerm_search_service" "off" {
+  count = var.open ? 0 : 1
+  name  = "s"
+}
+"""
+
+
+@pytest.fixture
+def repository(folder: Path) -> Path:
+    """A repository that nobody described."""
+    files = {"compose.yaml": COMPOSE, ".github/workflows/agent.yml": WORKFLOW, "infra/main.tf": TERRAFORM, "infra/ai/main.tf": MODULE}
+    for name, text in files.items():
+        (folder / "repo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "repo" / name).write_text(text)
+    return folder / "repo"
+
+
+def test_the_json_follows_its_schema_and_says_where(run: Run, repository: Path) -> None:
+    """Components of all files, weak settings with their line; what `count` turns off isn't there."""
+    result = run("discover", str(repository), "--format", "json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, schema("discover"))
+    kinds = {c["id"]: c["kind"] for c in document["components"]}
+    assert kinds["vectors"] == "data.vector-store"
+    assert "ai.agent" in kinds.values()
+    assert "off" not in kinds
+    failed = {(w["expectation"], w["file"], w["line"]) for w in document["weaknesses"] if w["state"] == "fail"}
+    assert ("access/published-store-or-server", "compose.yaml", 8) in failed
+    assert ("agency/shell-on-outside-text", ".github/workflows/agent.yml", 11) in failed
+    assert ("cloud/public-network-access", "infra/ai/main.tf", 4) in failed
+    assert {"chat->vectors:calls"} <= {f["id"] for f in document["flows"]}
+
+
+def test_what_could_not_be_read_is_said(run: Run, folder: Path) -> None:
+    """An unreadable file makes the result incomplete: exit code 3, and a diagnostic with its line."""
+    (folder / "repo").mkdir()
+    (folder / "repo" / "compose.yaml").write_text("services:\n  a: [\n")
+    result = run("discover", str(folder / "repo"), "--format", "json")
+    assert result.exit_code == 3
+    document = json.loads(result.stdout)
+    assert not document["complete"]
+    assert document["diagnostics"][0]["file"] == "compose.yaml"
+
+
+def test_a_repository_is_assessed_without_a_plan(run: Run, repository: Path) -> None:
+    """Its findings stand at the lines of its files; a `bastide.yaml` there would be taken instead."""
+    result = run("assess", str(repository), "--format", "json")
+    document = json.loads(result.stdout)
+    assert document["findings"]
+    assert "a plan was made from" in result.stderr
+    run("discover", str(repository), "--format", "plan", "-o", str(repository / "bastide.yaml"))
+    again = run("assess", str(repository), "--format", "json")
+    assert "a plan was made" not in again.stderr
+    assert {f["rule"] for f in json.loads(again.stdout)["findings"]} == {f["rule"] for f in document["findings"]}
+
+
+def test_a_plan_from_the_repository_has_not_drifted(run: Run, repository: Path, folder: Path) -> None:
+    """What was just discovered is what is there; then somebody adds a store."""
+    plan = folder / "design.yaml"
+    run("discover", str(repository), "--format", "plan", "-o", str(plan))
+    assert run("drift", str(plan), str(repository)).exit_code == 0
+    (repository / "compose.yaml").write_text(COMPOSE + "  cache:\n    image: redis:7\n    ports: ['6379:6379']\n")
+    result = run("drift", str(plan), str(repository), "--format", "json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, schema("drift"))
+    assert [(d["standing"], d["part"]) for d in document["differences"] if d["standing"] != "unverifiable"] == [("undocumented", "cache")]
+
+
+@pytest.mark.parametrize("args", [("discover", "nowhere"), ("drift", "nowhere.yaml", "."), ("assess", "empty")])
+def test_wrong_calls_are_refused(run: Run, folder: Path, args: tuple[str, ...]) -> None:
+    """No such folder, no such plan, a folder in which nothing is: exit code 2 and no output."""
+    (folder / "empty").mkdir()
+    result = run(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
