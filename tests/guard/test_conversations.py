@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import weakref
 from pathlib import Path
 
 import pytest
@@ -272,3 +274,21 @@ def test_a_name_hides_nothing_of_a_stored_response(caller: Caller) -> None:
     assert on.session.label.integrity == first.session.label.integrity == 0
     with pytest.raises(NotFound):
         f.all.of(f.engine, caller, "fresh", replace(request, previous="resp_unknown"), marks)
+
+
+def test_what_is_let_go_is_free_at_once() -> None:
+    """A conversation is no cycle: the collector runs seldom in the gateway, so cycles would pile up by the gigabyte."""
+    found = Conversation(Fixture().engine, ANN)
+    found.say(Role.SYSTEM, "Be short.")
+    found.say(Role.USER, "Where is my order? https://shop.example/o/1")
+    stream = found.answering()
+    stream.push("See https://other.example/x")
+    stream.finish()
+    found.decide(ToolCall("c", "send_mail", {"to": "a@example.com"}))
+    gone = weakref.ref(found)
+    gc.disable()
+    try:
+        del found, stream
+        assert gone() is None
+    finally:
+        gc.enable()

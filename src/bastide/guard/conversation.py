@@ -189,13 +189,14 @@ class Conversation:
         """The checks that know this conversation: links first, then a look for each system prompt."""
         if self._checks is None:
             content = self.engine.settings.content
-            said = self.session.says
+            # Not `self`: what is let go has to be free at once, not when the garbage is collected.
+            session = self.session
 
             def ways_out(text: str) -> Sequence[Detection]:
                 # Which hosts people named is looked up only when there is a link at all.
                 if next(links(text), None) is None:
                     return ()
-                return scan_links(text, said, content.url_hosts or self.session.hosts())[0]
+                return scan_links(text, session.says, content.url_hosts or session.hosts())[0]
 
             leaks = [Check(_leakage(_bytes(prompt))) for prompt in self.prompts if len(prompt) < _LONG_PROMPT]
             self._checks = (Check(ways_out, settled, _inert), *leaks)
