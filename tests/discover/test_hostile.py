@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever stands in a file: no exception, no hang, and what couldn't be read is said."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bastide.discover.discover import read
+from bastide.discover.importers import importers
+from bastide.discover.interface import Limits, Tree
+from bastide.discover.model import Reading
+from bastide.discover.programs import with_programs
+from bastide.discover.resolve import resolve
+from bastide.discover.tree import Folder
+from bastide.discover.types import load_types
+
+HONEST = {
+    "compose.yaml": "services:\n  a: &a\n    image: qdrant/qdrant\n    ports: ['1:2']\n  b:\n    <<: *a\n    environment: {X: '${Y:-z}'}\n",
+    "k.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {app: a}}\nspec:\n  template:\n    spec:\n"
+    "      containers: [{name: a, image: 'vllm/vllm-openai', args: ['--model', 'a/b'], env: [{name: X, value: y}]}]\n",
+    ".github/workflows/w.yml": "on: [issues]\njobs:\n  a:\n    steps:\n      - uses: anthropics/claude-code-action@v1\n        with: {claude_args: '--allowedTools Bash'}\n",
+    ".mcp.json": '{"mcpServers": {"a": {"command": "npx", "args": ["-y", "x"], "env": {"K": "${V}"}}}}',
+    "main.tf": 'variable "n" { default = 2 }\nlocals { l = [for i in range(var.n) : "x${i}"] }\n'
+    'resource "aws_sagemaker_model" "m" {\n  count = var.n > 1 ? 1 : 0\n  name  = join("-", local.l)\n  dynamic "b" {\n    for_each = local.l\n    content { v = b.value }\n  }\n}\n',
+    "app.py": "import os\nfrom openai import OpenAI as O\nc = O(base_url=os.getenv('U', f'http://{1}'))\ndef f(x):\n    return c.responses.create(model='m' + 'n', input=[*x])\n",
+    "w.json": '{"nodes": [{"name": "a", "type": "@n8n/n8n-nodes-langchain.agent", "parameters": {}}], "connections": {"a": {"main": [[{"node": "a"}]]}}}',
+    ".env": "A=b\nexport C='d'\n",
+}  # fmt: skip
+
+
+def whole(files: dict[str, str]) -> Reading:
+    """All importers, then the resolver, on files in memory. A defect of an importer isn't caught here."""
+    tree = Tree(
+        tuple(sorted(files)),
+        files.get,
+        {f: len(t) for f, t in files.items()},
+        lambda f: files[f][:4096].encode("utf-8", "replace"),
+    )
+    found: list[Reading] = []
+    for importer in importers():
+        wanted = [f for f in tree.files if importer.wants(f, lambda f=f: files[f][:4096])]  # type: ignore[misc]
+        found.append(importer.read(tree, wanted))
+    resources = [r for reading in found for r in reading.resources]
+    resolve(with_programs(resources, tree.files), load_types())
+    return Reading(tuple(resources), tuple(p for reading in found for p in reading.problems))
+
+
+def test_the_honest_files_are_all_read() -> None:
+    """The mutations below start from files in which something is found."""
+    found = whole(HONEST)
+    assert {r.place.file for r in found.resources} == set(HONEST)
+    assert found.problems == ()
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.sampled_from(sorted(HONEST)), st.integers(0, 2**32))
+def test_any_mutation_is_read_or_said_to_be_unreadable(name: str, seed: int) -> None:
+    """Characters replaced, taken out, doubled, nested: a reading or a problem, never an exception."""
+    rng = random.Random(seed)
+    text = list(HONEST[name])
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(text) + 1)
+        text[at : at + rng.randint(0, 4)] = rng.choice(["{", "[", "}", "]", ":", "\t", "\n", '"', "'", "${", "&a", "*a", "<<", "\ud800", "\x00", "-", "!x ", "#", "null", "1e999", "(", "é", "{{ x }}"])  # fmt: skip
+    whole({**HONEST, name: "".join(text)})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("compose.yaml", "a: &a [x]\n" + "".join(f"b{i}: &b{i} [*{'a' if i == 0 else f'b{i - 1}'}, *{'a' if i == 0 else f'b{i - 1}'}]\n" for i in range(40)) + "services: {a: {image: *b39}}\n"),
+        ("compose.yaml", "services:\n  a: {extends: b}\n  b: {extends: a}\n"),
+        ("compose.yaml", "include: [compose.yaml]\nservices: {a: {image: x}}\n"),
+        ("compose.yaml", "services:\n  a: " + "[" * 5000),
+        ("compose.yaml", "services: {a: {image: '${A:-${A:-${A:-x}}}', command: '" + "${A:-$A$A}" * 2000 + "'}}"),
+        (".mcp.json", "[" * 100_000),
+        ("main.tf", 'locals { a = local.b\n b = local.a }\nresource "x" "y" { v = local.a }\n'),
+        ("main.tf", 'module "m" { source = "./" }\n'),
+        ("main.tf", 'resource "x" "y" { v = ' + "(" * 3000 + "1" + ")" * 3000 + " }\n"),
+        ("main.tf", 'locals { l = range(10000) }\nresource "x" "y" { v = [for a in local.l : [for b in local.l : [for c in local.l : c]]] }\n'),
+        ("main.tf", 'locals { a = "xxxxxxxxxx"\n' + "".join(f' a{i} = "${{local.a{i - 1 if i else ""}}}${{local.a{i - 1 if i else ""}}}"\n' for i in range(40)) + '}\nresource "x" "y" { v = local.a39 }\n'),
+        ("main.tf", 'resource "x" "y" { for_each = x.y\n v = each.value }\nresource "a" "b" { v = a.b.v }\n'),
+        ("app.py", "import openai\nx = " + "(" * 5000),
+        ("app.py", "import openai\nx = " + "-" * 20_000 + "1\n"),
+        ("app.py", "import openai\na = b\nb = a\nopenai.OpenAI(base_url=a)\nclass A(A): pass\nfrom app import *\n"),
+        ("app.py", "import openai\nc = c.x\nc.create(model=c)\n"),
+        ("k.yaml", "apiVersion: v1\nkind: " + "A" * 100_000 + "\nmetadata: {name: [1]}\nspec: {containers: [1, {name: [x]}]}\n"),
+    ],
+)  # fmt: skip
+def test_bombs_and_circles_end(name: str, text: str) -> None:
+    """Aliases, includes, locals, modules, assignments that lead to themselves, loops in loops, texts that double."""
+    whole({**HONEST, name: text})
+
+
+def test_files_that_are_no_files(tmp_path: Path) -> None:
+    """Links, pipes, binary files, large files: said, not followed, not waited for."""
+    (tmp_path / "compose.yaml").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "docker-compose.yml")
+    (tmp_path / "main.tf").write_bytes(b"\xff\xfe\x00resource")
+    (tmp_path / "big.tf").write_text("#" * 2000)
+    folder = Folder(tmp_path, Limits(file_bytes=1000))
+    found = read(folder.tree(), importers())
+    assert found.resources == ()
+    assert {"main.tf", "big.tf"} <= {p.place.file for p in folder.problems}
+
+
+def test_a_defect_of_an_importer_hides_nothing_of_others() -> None:
+    """It becomes a problem, and the rest is read."""
+
+    class Broken:
+        name = "broken"
+
+        def wants(self, path: str, head: object) -> bool:
+            return path == "x"
+
+        def read(self, tree: Tree, files: object) -> Reading:
+            raise RuntimeError("no")
+
+    found = read(Tree(("x",), lambda _: ""), (Broken(),))  # type: ignore[arg-type]
+    assert found.problems[0].hides
+    assert "broken" in found.problems[0].message
