@@ -6,9 +6,11 @@ Syntax errors are local (tree-sitter): what stands around them is read, and each
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice, pairwise
 
 import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
@@ -16,6 +18,11 @@ from tree_sitter import Language, Node, Parser
 from bastide.discover.model import Place, Problem
 
 _ERRORS = 20
+_CHUNKS = 500
+"""Blocks of a file with errors that are read one by one."""
+_BLOCK = re.compile(
+    r"^(?:resource|data|module|variable|locals|output|provider|terraform|moved|import|check)\b", re.MULTILINE
+)
 
 
 @dataclass(slots=True)
@@ -40,11 +47,30 @@ class Block:
 def read_hcl(text: str, file: str) -> tuple[Body, list[Problem]]:
     """The blocks and attributes of a file."""
     root = _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
-    problems = [
-        Problem(Place(file, line), "is not HCL here; the lines around it are not understood") for line in _errors(root)
-    ]
+    if not root.has_error:
+        return _whole(root, file), []
+    found, problems = Body(), []
+    for chunk in islice(_chunks(text), _CHUNKS):
+        part = _parser().parse(chunk.encode("utf-8", "surrogatepass")).root_node
+        message = "is not HCL here; the block around it is not understood"
+        problems += [Problem(Place(file, line), message) for line in _errors(part)[:1]]
+        body = _whole(part, file)
+        found.attributes |= body.attributes
+        found.blocks += body.blocks
+    return found, problems
+
+
+def _whole(root: Node, file: str) -> Body:
     body = next((c for c in root.children if c.type == "body"), None)
-    return (_body(body, file) if body is not None else Body()), problems
+    return _body(body, file) if body is not None else Body()
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """A text with an error by blocks that begin in the first column, so that an error hides one block; each at its lines."""
+    starts = [0, *(m.start() for m in _BLOCK.finditer(text)), len(text)]
+    for start, end in pairwise(starts):
+        if text[start:end].strip():
+            yield "\n" * text.count("\n", 0, start) + text[start:end]
 
 
 @cache
