@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: E501 (files as they stand, on one line each)
 """Whatever stands in a file: no exception, no hang, and what couldn't be read is said."""
 
 from __future__ import annotations
