@@ -58,7 +58,12 @@ resource "azurerm_search_service" "off" {
 @pytest.fixture
 def repository(folder: Path) -> Path:
     """A repository that nobody described."""
-    files = {"compose.yaml": COMPOSE, ".github/workflows/agent.yml": WORKFLOW, "infra/main.tf": TERRAFORM, "infra/ai/main.tf": MODULE}
+    files = {
+        "compose.yaml": COMPOSE,
+        ".github/workflows/agent.yml": WORKFLOW,
+        "infra/main.tf": TERRAFORM,
+        "infra/ai/main.tf": MODULE,
+    }
     for name, text in files.items():
         (folder / "repo" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "repo" / name).write_text(text)
@@ -115,7 +120,9 @@ def test_a_plan_from_the_repository_has_not_drifted(run: Run, repository: Path, 
     assert result.exit_code == 1
     document = json.loads(result.stdout)
     jsonschema.validate(document, schema("drift"))
-    assert [(d["standing"], d["part"]) for d in document["differences"] if d["standing"] != "unverifiable"] == [("undocumented", "cache")]
+    assert [(d["standing"], d["part"]) for d in document["differences"] if d["standing"] != "unverifiable"] == [
+        ("undocumented", "cache")
+    ]
 
 
 @pytest.mark.parametrize("args", [("discover", "nowhere"), ("drift", "nowhere.yaml", "."), ("assess", "empty")])
@@ -125,3 +132,33 @@ def test_wrong_calls_are_refused(run: Run, folder: Path, args: tuple[str, ...]) 
     result = run(*args)
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+def test_an_inventory_of_repositories(run: Run, repository: Path, folder: Path) -> None:
+    """What is AI, of each repository, with where it stands; databases and clusters aren't listed."""
+    (folder / "other").mkdir()
+    (folder / "other" / "app.py").write_text(
+        "from openai import OpenAI\nOpenAI().responses.create(model='gpt-5-mini')\n"
+    )
+    result = run("inventory", "repo", "other", "--format", "json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, schema("inventory"))
+    found = {(i["repository"], i["group"], i["name"]) for i in document["items"]}
+    assert {("repo", "tools", "Bash"), ("repo", "stores", "vectors"), ("other", "models", "gpt-5-mini")} <= found
+    assert "gpt-5-mini" in run("inventory", "repo", "other").stdout
+
+
+def test_the_inventory_as_cyclonedx(run: Run, repository: Path) -> None:
+    """Models are machine-learning models, all have their place, and the same inventory has the same serial number."""
+    first = run("inventory", str(repository), "--format", "cyclonedx").stdout
+    assert first == run("inventory", str(repository), "--format", "cyclonedx").stdout
+    document = json.loads(first)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    types = {c["name"]: c["type"] for c in document["components"]}
+    assert types["Anthropic API"] == "machine-learning-model"
+    assert all(c["evidence"]["occurrences"] for c in document["components"])
+    validation = pytest.importorskip("cyclonedx.validation.json", reason="cyclonedx-python-lib isn't installed")
+    from cyclonedx.schema import SchemaVersion
+
+    assert validation.JsonStrictValidator(SchemaVersion.V1_6).validate_str(first) is None

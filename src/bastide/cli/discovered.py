@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bastide.cli.screen import STYLES, Screen, join, text
 from bastide.cli.text import one_line, plural
+from bastide.discover.inventory import GROUPS, Inventory
 from bastide.discover.merge import Merge, Standing
 from bastide.discover.model import Problem
 from bastide.discover.result import Discovery, Found, FoundFlow, Weakness
@@ -97,4 +99,22 @@ def drift_table(merged: Merge, found: Discovery, to_screen: bool = True) -> str:
             line = f"  plan line {difference.location.line}" if difference.location.line else ""
             screen.add(join("  ", text(one_line(difference.message), style), place + line))
     _problems(screen, found.problems)
+    return screen.text()
+
+
+def inventory_table(found: Inventory, to_screen: bool = True) -> str:
+    """The items by repository and group, each with where it stands."""
+    screen = Screen(to_screen)
+    counts = Counter(i.group for i in found.items)
+    said = ", ".join(f"{counts[group]} {group}" for group in GROUPS if counts[group]) or "no AI found"
+    screen.add(text(f"{plural(len(found.repositories), 'folder')}: {said}", "bold"))
+    for repository in found.repositories:
+        items = [i for i in found.items if i.repository == repository]
+        if items or repository in found.incomplete:
+            screen.heading(
+                one_line(repository) + (" (not all of it could be read)" if repository in found.incomplete else "")
+            )
+        for item in items:
+            place = item.component.provenance[0] if item.component.provenance else ""
+            screen.add("  " + one_line(f"{item.group:<12} {item.component.name} ({item.component.kind})  {place}"))
     return screen.text()

@@ -17,6 +17,7 @@ _COMMANDS = "bastide.cli.commands"
         "init": f"{_COMMANDS}.init:init",
         "discover": f"{_COMMANDS}.discover:discover",
         "drift": f"{_COMMANDS}.drift:drift",
+        "inventory": f"{_COMMANDS}.inventory:inventory",
         "assess": f"{_COMMANDS}.assess:assess",
         "gate": f"{_COMMANDS}.gate:gate",
         "diff": f"{_COMMANDS}.diff:diff",
