@@ -31,6 +31,8 @@ HONEST = {
     'resource "aws_sagemaker_model" "m" {\n  count = var.n > 1 ? 1 : 0\n  name  = join("-", local.l)\n  dynamic "b" {\n    for_each = local.l\n    content { v = b.value }\n  }\n}\n',
     "app.py": "import os\nfrom openai import OpenAI as O\nc = O(base_url=os.getenv('U', f'http://{1}'))\ndef f(x):\n    return c.responses.create(model='m' + 'n', input=[*x])\n",
     "w.json": '{"nodes": [{"name": "a", "type": "@n8n/n8n-nodes-langchain.agent", "parameters": {}}], "connections": {"a": {"main": [[{"node": "a"}]]}}}',
+    "t.yaml": "AWSTemplateFormatVersion: x\nParameters: {P: {Default: d}}\nResources:\n  A:\n    Type: AWS::Bedrock::Agent\n    Properties: {X: !Sub 'a-${P}', Y: !GetAtt A.Arn, Z: !If [c, !Ref P, b]}\n",
+    "arm.json": '{"$schema": "x/deploymentTemplate.json#", "parameters": {"n": {"defaultValue": "a"}}, "resources": [{"type": "A/b", "name": "[parameters(\'n\')]", "properties": {"x": "[variables(\'n\')]"}}]}',
     ".env": "A=b\nexport C='d'\n",
 }  # fmt: skip
 

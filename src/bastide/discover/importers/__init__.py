@@ -12,6 +12,8 @@ from bastide.discover.interface import Importer
 @cache
 def importers() -> tuple[Importer, ...]:
     """All importers, those of other packages last."""
+    from bastide.discover.importers.arm import Arm
+    from bastide.discover.importers.cloudformation import CloudFormation
     from bastide.discover.importers.compose import Compose
     from bastide.discover.importers.env_file import EnvFiles
     from bastide.discover.importers.github_actions import GitHubActions
@@ -30,6 +32,8 @@ def importers() -> tuple[Importer, ...]:
     }
     own: tuple[Importer, ...] = (
         Python(frozenset(roots - {"", "*"})),
+        Arm(),
+        CloudFormation(),
         Compose(),
         EnvFiles(),
         GitHubActions(),
