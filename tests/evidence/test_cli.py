@@ -84,6 +84,10 @@ class TestVerify:
         assert code == 2
         assert err
 
+    def test_no_ledger(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        """A folder without one is a wrong call, and said so."""
+        assert run(capfd, "verify", tmp_path) == (2, "", f"error: {tmp_path}: holds no ledger\n")
+
 
 def test_show(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A line for each entry, which can't move the cursor; filters; documents."""

@@ -46,7 +46,7 @@ def test_the_files_that_are_watched(tmp_path: Path) -> None:
     more = "mcp: {crm: {url: 'http://127.0.0.1:9/mcp', pins: pins.json}}\npolicies: [own.cedar]\ncontent: {classifier: 'off'}"
     issuer = "issuers: [{issuer: i, audience: a, jwks: 'file:keys.json', agents: {b: assistant}}]"
     text = settings_text("http://127.0.0.1:9", more).replace("callers:\n", f"callers:\n  {issuer}\n")
-    (tmp_path / "p.guard.yaml").write_text(text)
+    (tmp_path / "p.guard.yaml").write_text(text.replace("plan: bastide.yaml", "plan: p.yaml"))
     runtime = runtime_of(tmp_path / "p.yaml", None)
     names = {"p.yaml", "p.guard.yaml", "pins.json", "own.cedar", "keys.json"}
     assert names == {file.name for file in runtime.files()}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bastide.errors import SettingsError
 from bastide.guard.identity.keys import Keys
 from bastide.guard.settings import LogSettings, Secret, Settings, Thresholds
-from bastide.guard.settings_file import load_settings, parse_settings, settings_for
+from bastide.guard.settings_file import load_settings, parse_settings, plan_meant, settings_for
 
 HEAD = "bastide-guard: 1\nplan: plan.yaml\n"
 KEY = f"callers: {{{{keys: [{{{{id: a, sha256: {'0' * 64}, agent: b, {{}}}}}}]}}}}"
@@ -47,6 +47,30 @@ def test_a_plan_without_settings_has_the_defaults(tmp_path: Path) -> None:
     """A plan alone is enough to ask what its policy is."""
     log = LogSettings(folder=tmp_path / "guard-log")
     assert settings_for(tmp_path / "p.yaml") == Settings(plan=tmp_path / "p.yaml", log=log)
+
+
+def test_settings_are_of_one_plan(tmp_path: Path) -> None:
+    """The settings beside a plan are its own: without `plan` the one of their name, with it that one and no other."""
+    beside = tmp_path / "p.guard.yaml"
+    beside.write_text("bastide-guard: 1\n")
+    assert settings_for(tmp_path / "p.yaml").plan == tmp_path / "p.yaml"
+    assert plan_meant(None, beside) == tmp_path / "p.yaml"
+    assert plan_meant(Path("q.yaml"), beside) == Path("q.yaml")
+    assert plan_meant(None, None) == Path("bastide.yaml")
+    beside.write_text("bastide-guard: 1\nplan: q.yaml\n")
+    with pytest.raises(SettingsError, match=r"for the plan .*q\.yaml, not for .*p\.yaml"):
+        settings_for(tmp_path / "p.yaml")
+
+
+def test_a_folder_for_a_plan_has_no_settings() -> None:
+    """What is no file is said by who reads the plan."""
+    assert settings_for(Path()).file is None
+
+
+def test_what_is_wrong_is_not_called_missing() -> None:
+    """A field that is there with a bad value has one message, at the value."""
+    assert "missing" not in messages("budgets: [{per: usr, window: 1m, requests: 1}]")
+    assert "`{env: NAME}`" in messages("redis: redis://127.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def id_of(folder: Path) -> str:
     with contextlib.suppress(LedgerError):
         if newest := read_statement(folder / files.NEWEST):
             return newest.ledger
-        return _id_in(files.segments(folder)[0][1])
+        return next((_id_in(path) for _, path in files.segments(folder)), "")
     return ""
 
 

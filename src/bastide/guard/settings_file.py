@@ -35,6 +35,7 @@ from bastide.guard.settings_types import Rule, Seconds
 from bastide.plan.yamlfile import Node, key_text, parse, read_text
 
 FORMAT = 1
+_ENDING = ".guard.yaml"
 _KEYS: Mapping[tuple[type, str], str] = {
     (ToolMeaning, "component"): "is",
     (ToolMeaning, "field_trust"): "fields",
@@ -59,16 +60,31 @@ def load_settings(path: Path) -> Settings:
 
 
 def settings_for(plan: Path) -> Settings:
-    """The settings of a plan: those in `<plan>.guard.yaml` beside it, or the defaults."""
+    """The settings of a plan: those in `<plan>.guard.yaml` beside it, or the defaults.
+
+    Raises `SettingsError`, also when those beside it are another plan's.
+    """
     beside = settings_beside(plan)
     if beside.is_file():
-        return load_settings(beside)
+        read = load_settings(beside)
+        if read.plan.resolve() != plan.resolve():
+            message = f"these settings are for the plan {read.plan}, not for {plan}"
+            raise SettingsError(Diagnostic(message, Location(str(beside)), hint="`plan:` in them says so"))
+        return read
     return Settings(plan=plan, log=LogSettings(folder=plan.resolve().parent / LogSettings().folder))
 
 
 def settings_beside(plan: Path) -> Path:
     """Where the settings of a plan are looked for."""
-    return plan.with_name(f"{plan.stem}.guard.yaml")
+    return plan.parent / f"{plan.stem}{_ENDING}"
+
+
+def plan_meant(plan: Path | None, settings: Path | None) -> Path:
+    """The plan to use: the one that is named, else the one of the settings that are named, else `bastide.yaml`.
+
+    Raises `SettingsError`.
+    """
+    return plan or (load_settings(settings).plan if settings else Path("bastide.yaml"))
 
 
 def parse_settings(text: str, file: str = "<input>", folder: Path | None = None) -> Settings:
@@ -107,7 +123,7 @@ class _Reader:
         known = [_key(Settings, f.name) for f in dataclasses.fields(Settings) if f.name not in hidden]
         check_keys(root, ("bastide-guard", "listen", "callers", *known), "guard's settings")
         values.update(self._fields(Settings, own))
-        values.setdefault("plan", self._folder / "bastide.yaml")
+        values.setdefault("plan", self._folder / _plan_of(root.document.file))
         log = values.get("log", LogSettings())
         values["log"] = dataclasses.replace(log, folder=self._folder / log.folder)
         _stand_ins(root.get("models"))
@@ -145,7 +161,8 @@ class _Reader:
     def object(self, node: Node, type_: type, preset: Mapping[str, Any] | None = None) -> Any:
         """A dataclass from a mapping."""
         if not node.is_map:
-            node.problem(f"expected a mapping, found {node.describe()}")
+            hint = "a credential is `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM]}`" if type_ is Secret else ""
+            node.problem(f"expected a mapping, found {node.describe()}", hint)
             return _NOTHING
         preset = dict(preset or {})
         names = [f.name for f in dataclasses.fields(type_) if f.name not in preset and f.name != "location"]
@@ -157,7 +174,10 @@ class _Reader:
             if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in values
         ]
         for name in missing:
-            node.problem(f"`{_key(type_, name)}` is missing in this {_title(type_)}")
+            # What is there and wrong was reported where it stands.
+            written = node.get(_key(type_, name))
+            if written is None or written.value is None:
+                node.problem(f"`{_key(type_, name)}` is missing in this {_title(type_)}")
         if missing:
             return _NOTHING
         if "location" in _hints(type_):
@@ -253,6 +273,12 @@ class _Reader:
     def _wrong(node: Node, wanted: str, hint: str = "") -> Any:
         node.problem(f"expected {wanted}, found {node.describe()}", hint)
         return _NOTHING
+
+
+def _plan_of(file: str) -> str:
+    """The plan beside which settings of this name are looked for."""
+    name = Path(file).name
+    return f"{name.removesuffix(_ENDING)}.yaml" if name.endswith(_ENDING) else "bastide.yaml"
 
 
 _NOTHING: Any = object()

@@ -9,6 +9,11 @@ from typing import Any
 import openai
 import pytest
 
+from bastide.errors import NotFound
+from bastide.guard.gateway.attempts import attempts_at
+from bastide.guard.identity.credentials import Credentials
+from bastide.guard.model import Effect, Ruling
+from bastide.guard.settings import ModelRoute, Provider
 from tests.guard.gateway.fake import STREAM_HEAD, FakeProvider, answer, chunk, event
 from tests.guard.gateway.running import BOSS, KEY, Guard, running
 
@@ -50,6 +55,15 @@ def after_mail(text: str, task: str = "Read my mail and do what is needed.") -> 
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "m", "content": text},
     ]
+
+
+def test_a_model_of_another_protocol() -> None:
+    """A client of a protocol that no provider of the model speaks is told so; it is no provider's fault."""
+    route = ModelRoute("llm", ("gpt",), (Provider("http://127.0.0.1:9/v1"),))
+    to_it = [(route, Ruling(Effect.ALLOW, "a flow permits it"))]
+    assert len(list(attempts_at(to_it, "openai.chat", {}, Credentials()))) == 1
+    with pytest.raises(NotFound, match=r"no provider of the model `llm` speaks the protocol .*\(anthropic\)"):
+        list(attempts_at(to_it, "anthropic.messages", {}, Credentials()))
 
 
 def test_an_answer_passes_and_is_logged() -> None:

@@ -33,7 +33,7 @@ class ApprovalsClient:
     def __init__(self, url: str, key: str) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"--url {url[:100]}: is no web address")
+            raise UsageError(f"--url {url[:100]}: is no web address, such as http://127.0.0.1:8088")
         if not (key.isascii() and key.isprintable()):
             raise UsageError("the key holds characters that no key has")
         self._url = url.rstrip("/") + API

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bastide.errors import NotFound
 from bastide.guard.events import Request, Usage
 from bastide.guard.gateway.upstream import Attempt
 from bastide.guard.identity.credentials import Credentials
@@ -33,16 +34,21 @@ def attempts_at(
     """The providers to try that speak the protocol, with the body and the credential of each.
 
     destinations: the models that may have the document, in the order in which they are tried. Raises `Unavailable` for a credential
-    that can't be read.
+    that can't be read, `NotFound` when no provider speaks the protocol.
     """
-    family = protocol.split(".", maxsplit=1)[0]
+    family, found = protocol.split(".", maxsplit=1)[0], False
     for route, ruling in destinations:
         name = route.upstream_name
         body = encode({**document, "model": name} if name else document)
         for provider in route.providers:
             if provider.protocol == family:
+                found = True
                 headers = {**_headers(provider), **_credential(provider, credentials)}
                 yield Attempt(route, ruling, provider, PATHS[protocol], body, headers)
+    if not found:
+        named = destinations[0][0].component
+        words = f"no provider of the model `{named}` speaks the protocol of this request ({family})"
+        raise NotFound(f"{words}; ask for it with a client of the protocol that it speaks", code="model_not_found")
 
 
 def _credential(provider: Provider, credentials: Credentials) -> Mapping[str, str]:

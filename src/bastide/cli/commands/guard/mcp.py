@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--plan", type=click.Path(path_type=Path), default="bastide.yaml", show_default=True, help="The plan.")
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The plan; default: the one that the settings name, else bastide.yaml.",
+)
 @click.option("--settings", type=click.Path(path_type=Path), metavar="FILE", help="Default: those beside the plan.")
 @click.option("--server", "name", default="", metavar="NAME", help="The MCP server: a component of the plan.")
 @click.option("--agent", default="", metavar="ID", help="Who calls: a component of the plan; default: its only agent.")
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 def mcp(
     ctx: click.Context,
     *,
-    plan: Path,
+    plan: Path | None,
     settings: Path | None,
     name: str,
     agent: str,
@@ -57,8 +62,9 @@ def mcp(
     import asyncio
 
     from bastide.guard.build import runtime_of
+    from bastide.guard.settings_file import plan_meant
 
-    runtime = runtime_of(plan, settings, packs, beside=True)
+    runtime = runtime_of(plan_meant(plan, settings), settings, packs, beside=True)
     server = _server(runtime.engine.settings, name, command)
     caller = _caller(runtime.engine.plan, agent, user, actor)
     ctx.exit(asyncio.run(_run(runtime, server, caller)))

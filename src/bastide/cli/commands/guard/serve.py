@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bastide.cli import options
 
+if TYPE_CHECKING:
+    from bastide.guard.engine import Engine
+    from bastide.guard.settings import Settings
+
 
 @click.command()
-@click.option("--plan", type=click.Path(path_type=Path), default="bastide.yaml", show_default=True, help="The plan.")
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The plan; default: the one that the settings name, else bastide.yaml.",
+)
 @click.option(
     "--settings", type=click.Path(path_type=Path), metavar="FILE",
     help="Addresses, keys, names; without it `<plan>.guard.yaml` beside the plan.",
@@ -27,7 +38,7 @@ from bastide.cli import options
 @options.pack_option
 @options.quiet_option
 def serve(
-    *, plan: Path, settings: Path | None, drain: float, no_watch: bool, packs: tuple[Path, ...], quiet: bool
+    *, plan: Path | None, settings: Path | None, drain: float, no_watch: bool, packs: tuple[Path, ...], quiet: bool
 ) -> None:
     """Serve the gateway: OpenAI's and Anthropic's APIs and MCP, with the policy that the plan says.
 
@@ -50,16 +61,49 @@ def serve(
 
     from bastide.guard.build import runtime_of
     from bastide.guard.gateway.serve import serve as run
+    from bastide.guard.settings_file import plan_meant, settings_beside
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    plan = plan_meant(plan, settings)
     runtime = runtime_of(plan, settings, packs)
-    read = runtime.engine.settings
+    _free(runtime.engine.settings)
     if not quiet:
-        callers = len(read.keys) + len(read.issuers) + bool(read.certificates)
-        click.echo(
-            f"guarding {runtime.engine.plan.name or runtime.engine.plan.id} at http://{read.host}:{read.port}", err=True
-        )
-        click.echo(
-            f"policy {runtime.engine.version[:19]}; log in {read.log.folder}; {callers} ways to sign in", err=True
-        )
+        for line in _about(runtime.engine, settings or settings_beside(plan)):
+            click.echo(line, err=True)
     run(runtime, drain=drain, watch=not no_watch)
+
+
+def _free(settings: Settings) -> None:
+    """Raises `UsageError` when nobody can listen at the address: the server itself would say so after the guard said that it serves."""
+    import socket
+
+    from bastide.errors import UsageError
+
+    place = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as one:
+            # As the server does it: what an ended one left behind is no hindrance.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"can't listen at {place}: {error.strerror}; `listen:` in the settings is the address"
+        ) from None
+
+
+def _about(engine: Engine, settings: Path) -> Iterator[str]:
+    """What somebody who starts it wants to know, and what it can't do as it is set."""
+    read = engine.settings
+    yield f"guarding {engine.plan.name or engine.plan.id} at http://{read.host}:{read.port}"
+    ways = len(read.keys) + len(read.issuers) + bool(read.certificates)
+    yield f"policy {engine.version[:19]}; log in {read.log.folder}; {ways} {'way' if ways == 1 else 'ways'} to sign in"
+    if read.file is None:
+        yield f"! there are no settings at {settings}: they say who may call, and where models and tools are"
+        return
+    if not ways:
+        yield "! nobody can sign in: `bastide guard key new` makes a key, and the line for `callers` in the settings"
+    if not (read.models or read.mcp):
+        yield "! nothing is served: the settings have no `models` and no `mcp`"
