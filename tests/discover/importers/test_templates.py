@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from bastide.discover.importers.arm import Arm
+from bastide.discover.importers.bicep import Bicep
 from bastide.discover.importers.cloudformation import CloudFormation
 from bastide.discover.interface import Tree
 from bastide.discover.model import Resource, State
@@ -81,3 +82,43 @@ def test_templates_of_azure() -> None:
     assert deployment.find("dependsOn")[0].refs == (account.id,)
     assert "inner: Microsoft.Search/searchServices/given" in found
     assert not any("off" in id_ for id_ in found)
+
+
+BICEP = """\
+param open bool = true
+param names array
+var full = 'x-${open}'
+resource ai 'Microsoft.CognitiveServices/accounts@2024-10-01' = if (open) {
+  name: full
+  properties: { publicNetworkAccess: open ? 'Enabled' : 'Disabled', given: names ?? [ 'a' ] }
+  resource gpt 'deployments' = { name: 'gpt' }
+}
+resource old 'A/b@1' existing = { name: 'x' }
+resource off 'A/c@1' = if (!open) { name: 'off' }
+module inner './core/search.bicep' = { name: 'm', params: { kind: 'basic', of: ai.id } }
+"""
+INNER = """\
+param kind string
+param of string
+resource s 'Microsoft.Search/searchServices@2024-06-01' = { name: kind, properties: { of: of } }
+"""
+
+
+def test_bicep() -> None:
+    """Parameters, texts, conditions, child resources, `existing`, modules read through their callers."""
+    files = {"main.bicep": BICEP, "core/search.bicep": INNER}
+    found = Bicep().read(Tree(tuple(sorted(files)), files.get, dict.fromkeys(files, 1)), sorted(files))
+    by_name = {r.name: r for r in found.resources}
+    assert set(by_name) == {"ai", "gpt", "s"}
+    assert found.problems == ()
+    account = by_name["ai"].body
+    assert (account.data["name"].data, account.state) == ("x-true", State.CONDITIONAL)
+    assert account.find("properties.publicNetworkAccess")[0].data == "Enabled"
+    assert not account.find("properties.given")[0].known
+    assert (by_name["gpt"].type, by_name["gpt"].find("parent")[0].refs) == (
+        "Microsoft.CognitiveServices/accounts/deployments",
+        ("main.bicep: ai",),
+    )
+    search = by_name["s"]
+    assert (search.body.data["name"].data, search.place.line, str(search.via[0])) == ("basic", 3, "main.bicep:11")
+    assert search.find("properties.of")[0].refs == ("main.bicep: ai",)

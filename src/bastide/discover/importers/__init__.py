@@ -13,6 +13,7 @@ from bastide.discover.interface import Importer
 def importers() -> tuple[Importer, ...]:
     """All importers, those of other packages last."""
     from bastide.discover.importers.arm import Arm
+    from bastide.discover.importers.bicep import Bicep
     from bastide.discover.importers.cloudformation import CloudFormation
     from bastide.discover.importers.compose import Compose
     from bastide.discover.importers.env_file import EnvFiles
@@ -33,6 +34,7 @@ def importers() -> tuple[Importer, ...]:
     own: tuple[Importer, ...] = (
         Python(frozenset(roots - {"", "*"})),
         Arm(),
+        Bicep(),
         CloudFormation(),
         Compose(),
         EnvFiles(),
