@@ -69,9 +69,9 @@ def _by_certificate(
     holder = certificates.holder(chain[0])
     if not holder.key.verifies(bundle.signature, encoded(bundle.payload)):
         raise Wrong("the signature isn't valid: what it covers was changed, or it belongs to something else")
-    for one in material.certificates:
-        if (fingerprint := f"sha256:{hashlib.sha256(one).hexdigest()}") in policy.revoked:
-            raise Wrong(f"its certificate {fingerprint} was revoked: {policy.revoked[fingerprint]}")
+    for authority in certificates.authority_keys(chain):
+        if authority in policy.revoked:
+            raise Wrong(f"its authority's key {authority} was revoked: {policy.revoked[authority]}")
     logged_at = logged(digest, holder.key.fingerprint)
     fitting = [s for s in policy.signers.values() if s.method == "certificate" and _names(s, holder)]
     if not fitting:

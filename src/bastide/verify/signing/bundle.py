@@ -18,8 +18,10 @@ from bastide.verify.signing.strict import Wrong
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-LARGEST = 128 << 20
-"""Bytes of a bundle: a manifest of half a million files fits."""
+LARGEST = 32 << 20
+"""Bytes of a bundle: a manifest of a hundred thousand files fits."""
+_PARTS = 5000
+"""Objects and lists in it. What is signed stands in it as base64, which has no brackets, so an honest one has some dozens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def read_bundle(data: bytes) -> Bundle:
     """The bundle in a file. Raises `Wrong`; nothing is verified yet."""
     if len(data) > LARGEST:
         raise Wrong(f"is larger than {LARGEST >> 20} MiB")
+    if data.count(b"{") + data.count(b"[") > _PARTS:
+        raise Wrong("has more parts than any bundle")
     document = strict.read(data)
     strict.only(document, "mediaType", "verificationMaterial", "dsseEnvelope")
     if document.get("mediaType") != MEDIA_TYPE:

@@ -7,7 +7,10 @@ the signer's certificate has to be made for signatures, and every certificate in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -50,9 +53,15 @@ def parse_chain(chain: Sequence[bytes]) -> tuple[Certificate, ...]:
     from cryptography.x509 import load_der_x509_certificate
 
     try:
-        return tuple(load_der_x509_certificate(one) for one in chain)
+        with _strictly():
+            found = tuple(load_der_x509_certificate(one) for one in chain)
     except Exception:  # noqa: BLE001 - the library raises many kinds
         raise Wrong("a certificate in it is none") from None
+    for raw, one in zip(chain, found, strict=True):
+        # How many bits of the signature are unused isn't covered by it, and the library takes any number.
+        if not raw.endswith(b"\x00" + one.signature):
+            raise Wrong("a certificate in it isn't in DER form")
+    return found
 
 
 def holder(leaf: Certificate) -> Holder:
@@ -60,13 +69,25 @@ def holder(leaf: Certificate) -> Holder:
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
-        key = leaf.public_key()
-        alternative = _alternative(leaf)
-        subject, issuer = leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
+        with _strictly():
+            key = leaf.public_key()
+            alternative = _alternative(leaf)
+            subject, issuer = leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
     except Exception:  # noqa: BLE001 - the library raises many kinds
         raise Wrong("the signer's certificate can't be read") from None
     digest = f"sha256:{leaf.fingerprint(SHA256()).hex()}"
     return Holder(fit(key), digest, subject, alternative, issuer, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
+def authority_keys(chain: Sequence[Certificate]) -> tuple[str, ...]:
+    """The fingerprints of the keys of the certificates after the signer's own. Raises `Wrong`."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        keys = [one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in chain[1:]]
+    except Exception:  # noqa: BLE001 - the library raises many kinds
+        raise Wrong("a certificate in it can't be read") from None
+    return tuple(f"sha256:{hashlib.sha256(key).hexdigest()}" for key in keys)
 
 
 def check_path(chain: Sequence[Certificate], roots: Sequence[Certificate], at: datetime) -> None:
@@ -81,12 +102,21 @@ def check_path(chain: Sequence[Certificate], roots: Sequence[Certificate], at: d
     anything = verification.ExtensionPolicy.permit_all()
     policy = builder.extension_policies(ca_policy=authorities, ee_policy=anything).max_chain_depth(8)
     try:
-        path = policy.build_client_verifier().verify(leaf, others).chain
-    except (verification.VerificationError, ValueError) as problem:
+        with _strictly():
+            path = policy.build_client_verifier().verify(leaf, others).chain
+    except (verification.VerificationError, ValueError, Warning) as problem:
         raise Wrong(f"its certificate doesn't lead to a root of the policy: {_short(problem)}") from None
     if not set(chain) <= set(path):
         raise Wrong("carries certificates that aren't part of the path to the root")
     _for_signatures(leaf)
+
+
+@contextmanager
+def _strictly() -> Iterator[None]:
+    """What the library only warns of is an error: who signs models has certificates that nobody warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
 
 
 def _for_signatures(leaf: Certificate) -> None:
@@ -95,7 +125,8 @@ def _for_signatures(leaf: Certificate) -> None:
 
     known = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
     try:
-        extensions = list(leaf.extensions)
+        with _strictly():
+            extensions = list(leaf.extensions)
     except Exception:  # noqa: BLE001 - the library raises many kinds
         raise Wrong("the signer's certificate can't be read") from None
     values = {type(one.value): one.value for one in extensions}

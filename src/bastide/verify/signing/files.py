@@ -29,7 +29,7 @@ def beside(model: Path) -> list[Path]:
     found = [path for path in _files(parent) if path.name.startswith(f"{name}.")]
     if model.is_dir():
         found += _files(model)
-    found = [path for path in found if path.suffix in (SIGNATURE, ATTESTATION)]
+    found = [path for path in found if may_lie_inside(path)]
     if len(found) > MOST:
         raise UsageError(f"{model}: has more than {MOST} signatures and attestations")
     return found
@@ -41,6 +41,11 @@ def inside(model: Path, path: Path) -> str:
         return path.resolve().relative_to(model.resolve()).as_posix() if model.is_dir() else ""
     except (OSError, ValueError):
         return ""
+
+
+def may_lie_inside(path: Path) -> bool:
+    """Whether a signature may be in the model's folder under this name: one that no loader of models looks for."""
+    return path.suffix in (SIGNATURE, ATTESTATION)
 
 
 def own_documents(model: Path) -> list[str]:

@@ -106,7 +106,7 @@ def _order(resource: Resource) -> list[str]:
 def _shard_size(how: Mapping[str, Any]) -> int:
     size = how.get("shard_size")
     # Protocol buffers write every number as a float.
-    if isinstance(size, bool) or not isinstance(size, (int, float)) or size != int(size) or not 0 < size < 2**53:
+    if isinstance(size, bool) or not isinstance(size, (int, float)) or not 0 < size < 2**53 or size != int(size):
         raise Wrong("`shard_size` is no size")
     return int(size)
 

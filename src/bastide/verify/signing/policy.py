@@ -114,7 +114,10 @@ class Policy:
     signers: Mapping[str, Signer]
     rules: tuple[Rule, ...]
     revoked: Mapping[str, str] = field(default_factory=dict)
-    """Fingerprints of keys and certificates that don't count any more, with the reason."""
+    """Fingerprints of keys, of signers and authorities, that don't count any more, with the reason.
+
+    Not of certificates: the bytes of a certificate can be changed without breaking its signature, its key can't.
+    """
     file: str = ""
     digest: str = ""
     """SHA-256 of the file, hex."""

@@ -124,6 +124,8 @@ def describe(model: Path, ignored: Iterable[str] = (), output: Path | None = Non
         raise UsageError("\n".join([f"{model}: can't be signed:", *(f"  {fault}" for fault in tree.faults[:50])]))
     own = files.own_documents(model)
     inside = files.inside(model, output) if output else ""
+    if output and inside and not files.may_lie_inside(output):
+        raise UsageError(f"{output}: in the model's folder it has to be called `*.sig` or `*.att`")
     manifest = make_manifest(tree.name, tree.digests, [*left_out, *own, *([inside] if inside else [])])
     if not manifest.resources:
         raise UsageError(f"{model}: there is nothing to sign in it")

@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal
 from bastide.errors import Diagnostic, LimitError, Location, UsageError
 from bastide.verify.signing import names
 
-FILES = 500_000
+FILES = 100_000
 DEPTH = 64
 _CHUNK = 1 << 20
 Kind = Literal["link", "special", "name", "unreadable", "changed"]
@@ -87,11 +87,16 @@ def model_name(root: Path) -> str:
 
 
 def hash_stretches(root: Path, name: str, algorithm: str, size: int) -> dict[str, str]:
-    """Digests of a file's stretches of at most `size` bytes (0: of the whole file) as `path:start:end`. Raises `OSError`."""
+    """Digests of a file's stretches of at most `size` bytes (0: of the whole file) as `path:start:end`.
+
+    Raises `OSError`, `EOFError` when it becomes shorter meanwhile, `LimitError` for too many.
+    """
     path = _path(root, name)
     found: dict[str, str] = {}
     with _opened(path) as handle:
         total = os.fstat(handle.fileno()).st_size
+        if size and total // size > FILES:
+            raise LimitError(f"{path}: has more than {FILES} stretches")
         if not size:
             return {name: _digest(handle.fileno(), 0, total, algorithm)}
         for start in range(0, max(total, 1), size):

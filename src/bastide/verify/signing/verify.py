@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bastide.errors import LimitError
 from bastide.verify.signing import files
 from bastide.verify.signing.authenticate import authenticate
 from bastide.verify.signing.bundle import read_bundle
@@ -55,7 +56,7 @@ def verify_model(model: Path, policy: Policy, options: Options = Options()) -> D
     found = [_open(path, policy, at, logbook) for path in dict.fromkeys(paths)]
     own = frozenset(
         name for path, one in zip(dict.fromkeys(paths), found, strict=True)
-        if one.outcome is Outcome.HOLDS and (name := files.inside(model, path))
+        if one.outcome is Outcome.HOLDS and files.may_lie_inside(path) and (name := files.inside(model, path))
     )  # fmt: skip
     signatures = tuple(_compared(one, tree, own) for one in found if _is_signature(one))
     attestations = tuple(one for one in found if not _is_signature(one))
@@ -111,6 +112,9 @@ def _open(path: Path, policy: Policy, at: datetime, logbook: Logbook | None) -> 
         str(path), hashlib.sha256(bundle.payload).hexdigest(), None, None, answer.identity, answer.outcome, answer.reason,
         logged=answer.logged,
     )  # fmt: skip
+    if answer.outcome is not Outcome.HOLDS:
+        # What nobody vouches for isn't read.
+        return envelope
     try:
         envelope = replace(envelope, statement=read_statement(bundle.payload))
         if envelope.statement and envelope.statement.predicate_type == PREDICATE_TYPE:
@@ -141,7 +145,7 @@ def _hashed(manifest: Manifest, tree: Tree) -> Mapping[str, str]:
     for name in tree.digests:
         try:
             found.update(hash_stretches(tree.root, name, manifest.algorithm, manifest.shard_size))
-        except (OSError, EOFError):
+        except (OSError, EOFError, LimitError):
             # Counts as missing.
             continue
     return found
