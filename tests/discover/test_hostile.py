@@ -32,6 +32,8 @@ HONEST = {
     "app.py": "import os\nfrom openai import OpenAI as O\nc = O(base_url=os.getenv('U', f'http://{1}'))\ndef f(x):\n    return c.responses.create(model='m' + 'n', input=[*x])\n",
     "w.json": '{"nodes": [{"name": "a", "type": "@n8n/n8n-nodes-langchain.agent", "parameters": {}}], "connections": {"a": {"main": [[{"node": "a"}]]}}}',
     "t.yaml": "AWSTemplateFormatVersion: x\nParameters: {P: {Default: d}}\nResources:\n  A:\n    Type: AWS::Bedrock::Agent\n    Properties: {X: !Sub 'a-${P}', Y: !GetAtt A.Arn, Z: !If [c, !Ref P, b]}\n",
+    "c/Chart.yaml": "name: c\nappVersion: 1\ndependencies: [{name: d}]\n",
+    "c/values.yaml": "a: {image: {repository: x/y, tag: z}, env: {K: v}, service: {type: LoadBalancer, port: 1}, ingress: {enabled: true, hosts: [{host: h}]}}\n",
     "m.bicep": "param n string = 'a'\nvar v = '${n}-x'\nresource r 'A/b@1' = if (n == 'a') {\n  name: v\n  p: { q: [for d in [1, 2]: { e: d }], s: r.id, t: empty(n) ? 1 : 2 }\n}\nmodule m './m.bicep' = { params: { n: v } }\n",
     "arm.json": '{"$schema": "x/deploymentTemplate.json#", "parameters": {"n": {"defaultValue": "a"}}, "resources": [{"type": "A/b", "name": "[parameters(\'n\')]", "properties": {"x": "[variables(\'n\')]"}}]}',
     ".env": "A=b\nexport C='d'\n",

@@ -18,6 +18,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.compose import Compose
     from bastide.discover.importers.env_file import EnvFiles
     from bastide.discover.importers.github_actions import GitHubActions
+    from bastide.discover.importers.helm import Helm
     from bastide.discover.importers.kubernetes import Kubernetes
     from bastide.discover.importers.mcp import McpConfigurations
     from bastide.discover.importers.n8n import N8n
@@ -39,6 +40,7 @@ def importers() -> tuple[Importer, ...]:
         Compose(),
         EnvFiles(),
         GitHubActions(),
+        Helm(),
         Kubernetes(),
         McpConfigurations(),
         N8n(),
