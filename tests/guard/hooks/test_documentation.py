@@ -33,12 +33,13 @@ def run(code: str, given: dict[str, object]) -> None:
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 def test_examples_run(which: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Each example does what it says, with a scripted model."""
     monkeypatch.chdir(ROOT / "examples/support-agent")
     set_tracing_disabled(True)
     models = (
+        None,
         test_langchain.Scripted(script=[AIMessage("Hello.")], seen=[]),
         test_openai_agents.Scripted("Hello."),
         None,

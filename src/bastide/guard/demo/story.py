@@ -56,7 +56,7 @@ async def tell_story(folder: Path, tell: Tell) -> Ending:
     tell("scene", "5. What happened stands in a log that can't be changed unnoticed.")
     tell(
         "log",
-        f"{report.entries} entries, {report.checkpoints} signed checkpoints: {report.state}; `bastide ledger verify` checks it",
+        f"{report.entries} entries, signed checkpoints: {report.checkpoints}; {report.state}: `bastide ledger verify` checks it",
     )
     return Ending(without.stolen, *ending, report.state == "whole")
 
@@ -71,7 +71,8 @@ async def _guarded(url: str, without: Shop, tell: Tell) -> tuple[float, float, f
     own = Shop()
     await converse(url, KEY, own, OWN_WISH, tell)
     refunded = float(sum(r["amount"] for r in own.refunds if r["iban"] == CUSTOMERS_IBAN))
-    tell("result", f"{refunded:.0f} EUR refunded to the customer, {own.stolen:.0f} to the attacker")
+    told = f"{refunded:.0f} EUR refunded to the customer, {own.stolen:.0f} to the attacker: only the mail's own call was stopped"
+    tell("result", told)
     tell("scene", "4. The support desk looks at the call that was stopped, and lets exactly that one go, once.")
     approved = await _approve(url, tell)
     return stolen, refunded, approved

@@ -10,6 +10,7 @@ import click
 
 from bastide.cli import options
 from bastide.cli.output import write_file
+from bastide.cli.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +145,7 @@ def _pin(server: McpServer, offer: Offer, *, check: bool, accept: bool, quiet: b
     if differences or before is None:
         write_file(server.pins, dumps(now).encode("utf-8", "replace"))
     if not quiet:
-        click.echo(f"{server.component}: {len(now.tools)} tools pinned in {server.pins}", err=True)
+        click.echo(f"{server.component}: {plural(len(now.tools), 'tool')} pinned in {server.pins}", err=True)
     return False
 
 
