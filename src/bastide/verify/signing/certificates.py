@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bastide.verify.signing.keys import PublicKey, fit
+from bastide.errors import UsageError
+from bastide.verify.signing.keys import MISSING, PublicKey, fit
 from bastide.verify.signing.strict import Wrong
 
 if TYPE_CHECKING:
@@ -40,10 +41,13 @@ class Holder:
 
 def certificates(pem: bytes) -> tuple[Certificate, ...]:
     """The certificates in a PEM document. Raises `Wrong`."""
-    from cryptography.x509 import load_pem_x509_certificates
-
     try:
-        return tuple(load_pem_x509_certificates(pem))
+        from cryptography.x509 import load_pem_x509_certificates
+    except ImportError:
+        raise UsageError(MISSING) from None
+    try:
+        with _strictly():
+            return tuple(load_pem_x509_certificates(pem))
     except Exception:  # noqa: BLE001 - the library raises many kinds
         raise Wrong("holds no certificates in PEM form") from None
 
