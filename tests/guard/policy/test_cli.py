@@ -98,6 +98,7 @@ def test_what_if(run: Run, args: tuple[str, ...], said: str) -> None:
     ("args", "said"),
     [
         (("explain", "--agent", "assistnt", "--tool", "refund"), "did you mean `assistant`?"),
+        (("explain", "--agent", "assistant", "--tool", "refund", "--actor", "custmer"), "did you mean `customer`?"),
         (("explain", "--tool", "refund"), "--agent"),
         (("explain", "--agent", "assistant", "--tool", "refund", "--argument", "x"), "NAME=JSON"),
         (("explain", "none.yaml", "--agent", "a", "--tool", "b"), "none.yaml"),

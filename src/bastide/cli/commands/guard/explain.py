@@ -119,10 +119,9 @@ def _question(policy: CompiledPolicy, asked: dict[str, Any]) -> Question:
     from bastide.guard.policy.explain import name_on_the_wire
 
     components = policy.compiled.plan.components
-    if asked["agent"] not in components:
-        raise UsageError(
-            f"the plan has no component `{asked['agent'][:80]}`: {did_you_mean(asked['agent'], components)}"
-        )
+    for id in filter(None, (asked["agent"], asked["actor"])):
+        if id not in components:
+            raise UsageError(f"the plan has no component `{id[:80]}`: {did_you_mean(id, components)}")
     meaning = name_on_the_wire(policy, asked["tool"])
     resource = meaning.component if meaning else asked["tool"]
     action = Action(asked["action"]) if asked["action"] else meaning.action if meaning else Action.INVOKE_TOOL
