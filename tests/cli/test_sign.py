@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from click.testing import Result
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+
+from tests.verify.signing.conftest import Authority, private_pem
 
 Run = Callable[..., Result]
 POLICY = """\
@@ -159,3 +162,18 @@ def test_each_signer_has_a_file_of_his_own(run: Run, work: Path) -> None:
     assert len(list(work.glob("support.*.sig"))) == 2
     keys = ("-k", "release.pub.pem", "-k", "ci.pub.pem")
     assert run("verify", "support", *keys, "--threshold", "2").exit_code == 0
+
+
+def test_a_certificate(run: Run, work: Path) -> None:
+    root = Authority.root()
+    who = root.intermediate().issue("release")
+    leaf, middle = (x509.load_der_x509_certificate(one) for one in who.chain)
+    (work / "key.pem").write_bytes(private_pem(who.key))
+    for name, one in (("leaf", leaf), ("middle", middle), ("root", root.certificate)):
+        (work / f"{name}.pem").write_bytes(one.public_bytes(Encoding.PEM))
+    options = ("-k", "key.pem", "--certificate", "leaf.pem", "--chain", "middle.pem")
+    assert run("sign", "support", *options).exit_code == 0
+    trust = ("verify", "support", "--certificate", "root.pem", "--subject")
+    assert run(*trust, "CN=rel*").exit_code == 0
+    result = run(*trust, "CN=other")
+    assert (result.exit_code, "which is no signer that is known" in " ".join(result.stdout.split())) == (1, True)

@@ -135,3 +135,15 @@ def test_keys_of_other_kinds_do_not_count(
 ) -> None:
     (folder / "release.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     assert message in refused(folder, WHOLE)
+
+
+def test_the_policy_of_the_documents_is_one(repo: Path, folder: Path) -> None:
+    text = (repo / "docs/scan/signing.md").read_text()
+    block = text.split("```yaml\n")[1].split("```")[0]
+    block = block.replace("sha256:0f3b...", "sha256:" + "0f" * 32).replace("sha256:...", "sha256:" + "ab" * 32)
+    (folder / "keys").mkdir()
+    for name in ("release.pub.pem", "ledger.pub.pem"):
+        (folder / "keys" / name).write_bytes(new_key().public.pem)
+    (folder / "keys" / "ca.crt").write_bytes((folder / "root.pem").read_bytes())
+    policy = read(folder, block)
+    assert tuple(one.type for one in policy.rules[0].attestations) == ("scan", "evaluation", "provenance")
