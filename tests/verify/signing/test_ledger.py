@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -137,3 +138,13 @@ def test_entries_with_nonsense_are_no_signatures(log: Path) -> None:
         ledger.append({"kind": "signing", "payload": [1], "signer": None})
         ledger.checkpoint()
     assert read_logbook(log, None).problem or not read_logbook(log, None).has("x", "y")
+
+
+def test_who_comes_second_waits_for_the_ledger(model: Path, log: Path, alice: Credentials) -> None:
+    with Ledger(log):
+        held = Thread(target=sign_model, args=(model, alice), kwargs={"ledger": log})
+        held.start()
+        held.join(0.2)
+        assert held.is_alive()
+    held.join(10)
+    assert [entry["kind"] for entry in kinds(log)] == ["signing"]

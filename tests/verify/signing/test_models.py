@@ -194,3 +194,32 @@ def test_names_that_hide_something_are_refused(model: Path, alice: Credentials, 
 def test_every_file_is_hashed(model: Path) -> None:
     names = {path.relative_to(model).as_posix() for path in all_files(model)}
     assert names == set(read_tree(model, 1).digests) == set(read_tree(model, 4).digests)
+
+
+@pytest.mark.parametrize("bound", ["FILES", "DEPTH"])
+def test_a_model_that_is_too_large_is_unknown(
+    model: Path, signed: Signed, alice: Credentials, policy: Policy, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(trees, bound, 0)
+    decision = verify_model(model, policy)
+    assert (decision.outcome, decision.digest) == (Outcome.UNKNOWN, "")
+    with pytest.raises(UsageError, match="nothing of it was read"):
+        sign_model(model, alice)
+
+
+def test_a_file_that_cannot_be_read_is_unknown(
+    model: Path, signed: Signed, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = trees._opened
+
+    def refuse(path: Path) -> object:
+        if path.name == "config.json":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(trees, "_opened", refuse)
+    decision = verify_model(model, policy)
+    assert (decision.outcome, decision.digest) == (Outcome.UNKNOWN, "")
+    assert "config.json: can't be read: Permission denied" in reasons(decision)
+    (model / "more").write_text("x")
+    assert Outcome.REFUSED is verify_model(model, policy).outcome

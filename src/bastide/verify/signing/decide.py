@@ -104,12 +104,19 @@ def _vote(envelope: Envelope, rule: Rule, policy: Policy, facts: Facts) -> _Vote
         why = f"was made for a model called `{envelope.manifest.name[:100]}`, and this one is called `{called}`"
         return _Vote(Outcome.REFUSED, why, envelope)
     if wrong := describe(envelope.differences, rule.unsigned):
-        return _Vote(Outcome.REFUSED, wrong, envelope)
+        return _Vote(_differs(envelope.differences, facts.tree), wrong, envelope, names)
     if rule.ledger:
         outcome, why = _logged(envelope, facts.logbook)
         if outcome is not Outcome.HOLDS:
             return _Vote(outcome, why, envelope, names)
     return _Vote(Outcome.HOLDS, ", ".join(names), envelope, names)
+
+
+def _differs(differences: Differences, tree: Tree) -> Outcome:
+    """Refused, unless files seem to be missing only because they could not be read."""
+    unread = any(fault.kind in ("unreadable", "limit") for fault in tree.faults)
+    found = differences.changed or differences.extra or differences.left_out
+    return Outcome.UNKNOWN if unread and not found else Outcome.REFUSED
 
 
 def describe(differences: Differences, allowed: tuple[str, ...] = ()) -> str:

@@ -103,7 +103,7 @@ def sign_model(
     """Signs all files of a model and writes the signature beside it, or to `output`.
 
     ignored: paths in the model that are left out with everything below them; the signature says so, and nobody accepts such files without a
-    policy that allows them. Raises `UsageError` for what can't be signed, `LimitError`, `LedgerError`.
+    policy that allows them. Raises `UsageError` for what can't be signed, `LedgerError`.
     """
     output = output or default_path(model, who, files.SIGNATURE)
     about = describe(model, ignored, output)

@@ -22,7 +22,7 @@ from bastide.verify.signing import names
 FILES = 100_000
 DEPTH = 64
 _CHUNK = 1 << 20
-Kind = Literal["link", "special", "name", "unreadable", "changed"]
+Kind = Literal["link", "special", "name", "unreadable", "changed", "limit"]
 Stamp = tuple[int, int, int, int, int]
 """Device, inode, size, and times of the last change of content and facts: the same file, unchanged."""
 
@@ -63,7 +63,7 @@ class _Listing:
 
 
 def read_tree(root: Path, workers: int | None = None) -> Tree:
-    """Lists, hashes and lists again. Raises `UsageError` when there is no model at the path, `LimitError` when it has too many files."""
+    """Lists, hashes and lists again. Raises `UsageError` when there is no model at the path."""
     before = _list(root)
     digests, unread = _hash_all(root, before.files, workers)
     tree = Tree(root, model_name(root), digests, before.files, (*before.faults, *unread))
@@ -141,7 +141,10 @@ def _list_folder(root: Path, listing: _Listing) -> None:
             if _take(entry, name, listing):
                 todo.append((name, depth + 1))
         if len(listing.files) > FILES or depth > DEPTH:
-            raise LimitError(f"{root}: has more than {FILES} files, or folders deeper than {DEPTH}")
+            what = f"has more than {FILES} files, or folders deeper than {DEPTH}, so nothing of it was read"
+            listing.files.clear()
+            listing.faults[:] = [Fault(names.SINGLE, "limit", what)]
+            return
 
 
 def _take(entry: os.DirEntry[str], name: str, listing: _Listing) -> bool:

@@ -47,7 +47,7 @@ class Options:
 def verify_model(model: Path, policy: Policy, options: Options = Options()) -> Decision:
     """Whether a model may be used, with all reasons.
 
-    Raises `UsageError` when there is no model, `LimitError` when it is too large, `LedgerError` when the decision can't be logged.
+    Raises `UsageError` when there is no model, `LedgerError` when the decision can't be logged.
     """
     at = options.at or datetime.now(UTC)
     logbook = _logbook(options, policy)
@@ -153,7 +153,7 @@ def _hashed(manifest: Manifest, tree: Tree) -> Mapping[str, str]:
 
 def _digest(tree: Tree, own: Iterable[str], signatures: Iterable[Envelope]) -> str:
     """The model's digest as its first good signature has it; without one that of all files."""
-    if len(tree.digests) != len(tree.stamps):
+    if not tree.digests or any(fault.kind in ("unreadable", "changed", "limit") for fault in tree.faults):
         return ""
     for one in signatures:
         if one.manifest and one.outcome is Outcome.HOLDS and not (one.differences.changed or one.differences.missing):
