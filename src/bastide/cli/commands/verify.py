@@ -78,7 +78,7 @@ def verify(
     \b
     Examples:
       bastide verify models/support-v2 --key release.pub.pem
-      bastide verify models/support-v2 --certificate ca.crt --subject 'CN=release*'
+      bastide verify models/support-v2 --certificate ca.crt --subject 'CN=release,O=Acme'
       bastide verify models/support-v2 --policy trust.yaml --ledger model-log --format json
     """
     from bastide.errors import UsageError
