@@ -26,6 +26,7 @@ _COMMANDS = "bastide.cli.commands"
         "otm": f"{_COMMANDS}.otm:otm",
         "scan": f"{_COMMANDS}.scan:scan",
         "dataset": f"{_COMMANDS}.dataset:dataset",
+        "bom": f"{_COMMANDS}.bom:bom",
         "sign": f"{_COMMANDS}.sign:sign",
         "attest": f"{_COMMANDS}.attest:attest",
         "verify": f"{_COMMANDS}.verify:verify",

@@ -10,7 +10,7 @@ from pathlib import Path
 from bastide.plan.model import Plan
 from bastide.verify.bom.draft import Draft
 from bastide.verify.bom.evidence import Scanner, Verdicts, digest_of, read_files, read_signatures
-from bastide.verify.bom.folder import Folder, Limits, list_folder, shown
+from bastide.verify.bom.folder import Limits, list_folder, shown
 from bastide.verify.bom.model import Bill, Model, Origin
 from bastide.verify.bom.readers.card import read_card, read_own_card
 from bastide.verify.bom.readers.config import read_configs
@@ -36,7 +36,7 @@ class Sources:
     limits: Limits = Limits()  # noqa: RUF009 - frozen
 
 
-def collect(paths: Sequence[Path], sources: Sources = Sources()) -> Bill:  # noqa: B008 - frozen
+def collect(paths: Sequence[Path], sources: Sources = Sources()) -> Bill:
     """The bill of one or more models. Raises `UsageError` when there is nothing at a path, `InputError` when a card or report isn't one."""
     models = [_model(path, sources, alone=len(paths) == 1) for path in dict.fromkeys(paths)]
     models = list(_keyed(models))
@@ -85,7 +85,8 @@ def _model(path: Path, sources: Sources, alone: bool) -> Model:
 
 def _name(draft: Draft, base: str) -> None:
     """The name of the folder or file, where nobody states one."""
-    draft.say("name", base, Origin(base, 0, "the name of the folder or file"))
+    if not draft.has("name"):
+        draft.say("name", base, Origin(base, 0, "the name of the folder or file"))
     if not draft.has("name"):
         draft.say("name", f"model {base}", Origin(base))
     if not draft.has("name"):  # a name of which nothing can be shown
@@ -104,7 +105,9 @@ def _joined(model: Model, models: Sequence[Model]) -> Model:
     def known(name: str) -> str:
         last = name.rstrip("/").replace("\\", "/").rpartition("/")[2].lower()
         exact = [m.key for m in models if name in (m.name, m.path)]
-        loose = [m.key for m in models if last and last in (m.name.rpartition("/")[2].lower(), Path(m.path).name.lower())]
+        loose = [
+            m.key for m in models if last and last in (m.name.rpartition("/")[2].lower(), Path(m.path).name.lower())
+        ]
         return next(iter((*exact, *loose)), "")
 
     return replace(model, ancestors=tuple(replace(one, model=known(one.name)) for one in model.ancestors))

@@ -16,6 +16,8 @@ from bastide.verify.bom.model import Origin
 
 MOST = 1000
 """Values that are taken of one list."""
+VALUES = 200_000
+"""Values of one YAML document."""
 LONGEST = 4000
 """Characters that are taken of one text."""
 
@@ -87,6 +89,8 @@ def read_json(text: str, file: str) -> tuple[Value, list[str]]:
     """A JSON document and what is odd about it. Raises `Unreadable`."""
     try:
         document = parse_json(text.encode("utf-8", "replace"))
+        if sum(map(text.count, ",[{")) > VALUES:
+            raise Unreadable(f"has more than {VALUES} values")
         odd = [f"{file}: has the key `{key[:60]}` twice; the last one counts" for key in document.repeated[:20]]
         return _of_json(document.value, file, _Lines(text), 0), odd
     except NotJson as problem:

@@ -134,8 +134,8 @@ class Draft:
         except Unreadable as problem:
             self.folder.unread.append(f"{shown(name)}: {problem}")
             return None
-        for one in odd:
-            self.note(one)
+        # Two readers may see different things in it, so it isn't clear what it says.
+        self.folder.unread += odd
         return value
 
     def _bounded(self, found: list, one: object, what: str) -> None:  # type: ignore[type-arg]

@@ -56,12 +56,16 @@ def read_scan(path: Path) -> Verdicts:
         raise InputError(Diagnostic(f"is no report of a scan: {str(problem)[:200]}", place)) from None
     files = document.get("files") if isinstance(document, dict) and document.get("schema_version") == 1 else None
     if not isinstance(files, list):
-        raise InputError(Diagnostic("is no report of a scan", place, hint="bastide scan MODEL --format json -o scan.json"))
+        raise InputError(
+            Diagnostic("is no report of a scan", place, hint="bastide scan MODEL --format json -o scan.json")
+        )
     found: dict[str, tuple[str, str, tuple[str, ...]]] = {}
     for one in files:
         if isinstance(one, dict) and re.fullmatch(r"[0-9a-f]{64}", str(one.get("sha256", ""))):
             found[one["sha256"]] = _verdict(one)
-    return Verdicts(found, shown(str(path)), hashlib.sha256(data).hexdigest(), shown(str(document.get("engine", "")))[:100])
+    return Verdicts(
+        found, shown(str(path)), hashlib.sha256(data).hexdigest(), shown(str(document.get("engine", "")))[:100]
+    )
 
 
 def _verdict(one: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:
@@ -125,7 +129,9 @@ def digest_of(files: Iterable[File], folder: Folder) -> str:
         return ""
     if single:
         return found[0].sha256
-    return hashlib.sha256(b"".join(bytes.fromhex(one.sha256) for one in sorted(found, key=lambda f: f.path))).hexdigest()
+    return hashlib.sha256(
+        b"".join(bytes.fromhex(one.sha256) for one in sorted(found, key=lambda f: f.path))
+    ).hexdigest()
 
 
 def read_signatures(draft: Draft, files: tuple[File, ...]) -> None:
@@ -143,20 +149,30 @@ def read_signatures(draft: Draft, files: tuple[File, ...]) -> None:
             manifest = from_statement(read_statement(read_bundle(data).payload))
         except (OSError, strict.Wrong):
             continue
-        state, detail = _compared(manifest, {one.path: one.sha256 for one in files}, path, folder)
-        draft.evidence.append(Evidence("signature", state, Origin(_beside(path, folder)), detail, hashlib.sha256(data).hexdigest()))
+        state, detail = _compared(manifest, {one.path: one.sha256 for one in files}, folder.single)
+        draft.evidence.append(
+            Evidence("signature", state, Origin(_beside(path, folder)), detail, hashlib.sha256(data).hexdigest())
+        )
 
 
 def _beside(path: Path, folder: Folder) -> str:
-    return shown(path.relative_to(folder.root).as_posix() if path.is_relative_to(folder.root) and not folder.single else path.name)
+    return shown(
+        path.relative_to(folder.root).as_posix()
+        if path.is_relative_to(folder.root) and not folder.single
+        else path.name
+    )
 
 
-def _compared(manifest: Manifest, have: Mapping[str, str], path: Path, folder: Folder) -> tuple[str, str]:
+def _compared(manifest: Manifest, have: Mapping[str, str], single: bool) -> tuple[str, str]:
     if manifest.algorithm != "sha256" or manifest.shard_size:
         return "present", "made in a way that isn't compared here: bastide verify"
     signed = {one.name: one.digest for one in manifest.resources}
-    if folder.single and len(signed) == 1:
-        return ("matches", "") if list(signed.values()) == list(have.values()) else ("differs", "another content was signed")
+    if single and len(signed) == 1:
+        return (
+            ("matches", "")
+            if list(signed.values()) == list(have.values())
+            else ("differs", "another content was signed")
+        )
     changed = [name for name, digest in signed.items() if have.get(name) != digest]
     unsigned = [n for n in have if n not in signed and not n.endswith(_SIGNATURES)]
     if changed:

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from bastide.errors import Diagnostic, Location, UsageError
 
@@ -81,7 +81,7 @@ class Folder:
         return data[: self.limits.document]
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[BufferedReader]:
         """A listed file; a link or device that has taken its place is refused with `OSError`."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
         with os.fdopen(os.open(self.path(name), flags), "rb") as stream:

@@ -106,7 +106,7 @@ class Dataset:
     uses: tuple[Use, ...]
     origin: Origin
     fields: Mapping[str, tuple[Stated, ...]] = field(default_factory=dict)
-    """`description`, `classification`, `personal`, `collection`, `preprocessing`, `bias`, `size`, `url`, `version`, `owner`, `anonymisation`, `intended-use`, `availability`, `type`."""
+    """`description`, `classification`, `personal` …: the keys of a data set in a card (`readers/card.py`)."""
     licences: tuple[Licence, ...] = ()
     hashes: tuple[str, ...] = ()
     """SHA-256 of its files, where a description states them."""
@@ -210,5 +210,7 @@ class Bill:
 def is_repository(name: str) -> bool:
     """Whether a name has the form of a Hugging Face repository: `owner/name`."""
     owner, slash, rest = name.partition("/")
-    plain = owner.replace("-", "").replace("_", "").replace(".", "") + rest.replace("-", "").replace("_", "").replace(".", "")
+    plain = owner.replace("-", "").replace("_", "").replace(".", "") + rest.replace("-", "").replace("_", "").replace(
+        ".", ""
+    )
     return bool(slash and plain.isascii() and plain.isalnum() and owner[0] not in ".-" and rest[0] not in ".-")

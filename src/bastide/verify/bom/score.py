@@ -67,7 +67,8 @@ def score(model: Model) -> Score:
     """What is there and what is missing."""
     known = {one.id for one in fields() if _present(model, one)}
     answers = tuple(
-        Answer(p, tuple(id for id in p.of if id in known), tuple(id for id in p.of if id not in known)) for p in points()
+        Answer(p, tuple(id for id in p.of if id in known), tuple(id for id in p.of if id not in known))
+        for p in points()
     )
     return Score(
         model,

@@ -18,10 +18,14 @@ from bastide.verify.bom.readers.sections import read_sections
 _CARDS = ("README.md", "MODEL_CARD.md", "modelcard.md", "model_card.md")
 _LARGEST = 8 << 20
 _RELATIONS = {
-    "finetune": Relation.FINETUNE, "finetuned": Relation.FINETUNE, "fine tune": Relation.FINETUNE, "adapter": Relation.ADAPTER, "lora": Relation.ADAPTER,
-    "quantized": Relation.QUANTIZED, "quantised": Relation.QUANTIZED, "quantization": Relation.QUANTIZED, "merge": Relation.MERGE, "merged": Relation.MERGE,
+    "finetune": Relation.FINETUNE, "finetuned": Relation.FINETUNE, "fine tune": Relation.FINETUNE, "adapter": Relation.ADAPTER,
+    "lora": Relation.ADAPTER,
+    "quantized": Relation.QUANTIZED, "quantised": Relation.QUANTIZED, "quantization": Relation.QUANTIZED, "merge": Relation.MERGE,
+    "merged": Relation.MERGE,
 }  # fmt: skip
-_DATA = ("description", "classification", "personal", "collection", "preprocessing", "bias", "owner", "steward", "custodian", "url", "version", "size",
+_DATA = (
+    "description", "classification", "personal", "collection", "preprocessing", "bias", "owner", "steward", "custodian", "url",
+    "version", "size",
          "anonymisation", "intended-use", "availability", "type", "noise")  # fmt: skip
 
 
@@ -38,8 +42,7 @@ def read_card(draft: Draft) -> None:
             except Unreadable as problem:
                 draft.folder.unread.append(f"{shown(name)}: its front matter {problem}")
             else:
-                for one in odd:
-                    draft.note(one)
+                draft.folder.unread += odd
                 take_card(draft, value)
         read_sections(draft, rest, shown(name), above)
 
@@ -57,8 +60,7 @@ def read_own_card(draft: Draft, path: Path) -> None:
         raise InputError(Diagnostic(f"is no card that can be read: {str(problem)[:200]}", place)) from None
     if not isinstance(value.raw, dict):
         raise InputError(Diagnostic("is no card: a mapping of fields is wanted", place))
-    for one in odd:
-        draft.note(one)
+    draft.folder.unread += odd
     take_card(draft, value)
 
 
@@ -110,7 +112,11 @@ def _bases(draft: Draft, value: Value, card: Value) -> None:
 def _datasets(draft: Draft, value: Value, _: Value) -> None:
     for one in value.each():
         name = one.text or one.get("name", "id").text
-        uses = [Use.TESTED] if words(one.get("use").text) in ("tested", "tested on", "test", "evaluation") else [Use.TRAINED]
+        uses = (
+            [Use.TESTED]
+            if words(one.get("use").text) in ("tested", "tested on", "test", "evaluation")
+            else [Use.TRAINED]
+        )
         if draft.dataset(name, uses, one.origin) is None:
             continue
         for what in _DATA:
@@ -148,16 +154,15 @@ def _metric(draft: Draft, one: Value, dataset: str, slice: str) -> None:
 def _index(draft: Draft, value: Value, _: Value) -> None:
     """`model-index`: results by task and data set."""
     for model in value.each():
-        if name := model.get("name"):
-            draft.say("name", name.text, name.origin)
+        draft.say("name", model.get("name").text, model.origin)
         for result in model.get("results").each():
             task, data = result.get("task").get("type"), result.get("dataset")
             draft.say("task", task.text, task.origin)
-            title = data.get("name", "type").text
+            listed = data.get("type").text
+            title = listed if listed in draft.datasets else data.get("name", "type").text
             if title:
                 draft.dataset(title, [Use.TESTED], data.origin)
-            if kind := data.get("type").text:
-                draft.describe(title, "url", _hub_data(kind), data.origin)
+            draft.describe(title, "url", _hub_data(listed), data.origin)
             if revision := data.get("revision").text:
                 draft.describe(title, "version", revision, data.origin)
             slice = " ".join(filter(None, (data.get("config").text, data.get("split").text)))
@@ -166,12 +171,21 @@ def _index(draft: Draft, value: Value, _: Value) -> None:
 
 
 def _hub_data(name: str) -> str:
-    return f"https://huggingface.co/datasets/{name}" if re.fullmatch(r"[\w.-]{1,100}(/[\w.-]{1,100})?", name, re.ASCII) else ""
+    return (
+        f"https://huggingface.co/datasets/{name}"
+        if re.fullmatch(r"[\w.-]{1,100}(/[\w.-]{1,100})?", name, re.ASCII)
+        else ""
+    )
 
 
 def _emissions(draft: Draft, value: Value, _: Value) -> None:
     if not isinstance(value.raw, dict):
-        draft.say("training.energy", f"{value.text} g CO2 equivalent" if value.text else "", value.origin, {"co2 g": value.text})
+        draft.say(
+            "training.energy",
+            f"{value.text} g CO2 equivalent" if value.text else "",
+            value.origin,
+            {"co2 g": value.text},
+        )
         return
     parts = {words(key): one.text for key, one in value.items() if one.text}
     if grams := parts.pop("emissions", ""):
@@ -201,6 +215,7 @@ def _ignored(*_: object) -> None:
 
 _SPECIAL: Mapping[str, Callable[[Draft, Value, Value], None]] = {
     "license": _licence, "licence": _licence, "license name": _ignored, "license link": _ignored, "base model": _bases, "base models": _bases,
-    "lineage": _bases, "base model relation": _ignored, "datasets": _datasets, "metrics": _metrics, "model index": _index, "co2 eq emissions": _emissions,
+    "lineage": _bases, "base model relation": _ignored, "datasets": _datasets, "metrics": _metrics, "model index": _index,
+    "co2 eq emissions": _emissions,
     "pipeline tag": _task, "task": _task, "library name": _library, "tags": _ignored,
 }  # fmt: skip

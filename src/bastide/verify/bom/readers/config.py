@@ -11,11 +11,20 @@ from bastide.verify.bom.folder import shown
 from bastide.verify.bom.knowledge import terms
 from bastide.verify.bom.model import Dependency, Origin, Relation
 
-_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "n_layer", "n_head", "n_embd", "d_model", "num_experts", "num_local_experts")  # fmt: skip
+_SIZES = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "n_layer", "n_head", "n_embd",
+    "d_model", "num_experts", "num_local_experts",
+)  # fmt: skip
 _LORA = ("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "bias", "task_type", "use_dora")
 _SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "max_length", "do_sample")
-_TRAINING = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay", "warmup_steps", "lr_scheduler_type", "seed", "optimizer")  # fmt: skip
-_TASKS = {"CAUSAL_LM": "text-generation", "SEQ_2_SEQ_LM": "text2text-generation", "SEQ_CLS": "text-classification", "TOKEN_CLS": "token-classification", "QUESTION_ANS": "question-answering", "FEATURE_EXTRACTION": "feature-extraction"}  # fmt: skip
+_TRAINING = (
+    "learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay", "warmup_steps",
+    "lr_scheduler_type", "seed", "optimizer",
+)  # fmt: skip
+_TASKS = {
+    "CAUSAL_LM": "text-generation", "SEQ_2_SEQ_LM": "text2text-generation", "SEQ_CLS": "text-classification",
+    "TOKEN_CLS": "token-classification", "QUESTION_ANS": "question-answering", "FEATURE_EXTRACTION": "feature-extraction",
+}  # fmt: skip
 _HEADS = {"ForCausalLM": "text-generation", "ForSequenceClassification": "text-classification", "ForTokenClassification": "token-classification",
           "ForMaskedLM": "fill-mask", "ForQuestionAnswering": "question-answering", "ForImageClassification": "image-classification",
           "ForObjectDetection": "object-detection", "ForSpeechSeq2Seq": "automatic-speech-recognition"}  # fmt: skip
@@ -25,7 +34,8 @@ def read_configs(draft: Draft) -> None:
     """All configurations at the top of the folder."""
     known = {
         "config.json": _config, "adapter_config.json": _adapter, "generation_config.json": _generation, "tokenizer_config.json": _tokenizer,
-        "model_index.json": _pipeline, "quantize_config.json": _quantisation, "quantization_config.json": _quantisation, "trainer_state.json": _trainer,
+        "model_index.json": _pipeline, "quantize_config.json": _quantisation, "quantization_config.json": _quantisation,
+        "trainer_state.json": _trainer,
         "training_args.json": _trainer, "config_sentence_transformers.json": _sentences,
     }  # fmt: skip
     for file, read in known.items():
@@ -80,7 +90,16 @@ def _adapter(draft: Draft, config: Value) -> None:
 def _quantisation(draft: Draft, config: Value) -> None:
     method = config.get("quant_method", "quantization_method")
     parts = [method.text or "quantised"]
-    for key in ("bits", "w_bit", "group_size", "load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "desc_act", "format"):
+    for key in (
+        "bits",
+        "w_bit",
+        "group_size",
+        "load_in_4bit",
+        "load_in_8bit",
+        "bnb_4bit_quant_type",
+        "desc_act",
+        "format",
+    ):
         if (text := config.get(key).text) and text != "false":
             parts.append(f"{key} {text}")
     draft.say("precision", ", ".join(parts), config.origin, {"quantisation": method.text})
@@ -130,7 +149,9 @@ def _ancestor(draft: Draft, value: Value, relation: Relation, revision: str = ""
     """A name of a repository, or of a folder, which is only named: nothing is followed."""
     name = value.text
     if name and (name.startswith(("/", "\\", "~")) or ".." in re.split(r"[/\\]", name) or ":" in name[:3]):
-        draft.note(f"{value.origin}: the model it was made from is named by a path, `{shown(name)[:100]}`, which isn't followed")
+        draft.note(
+            f"{value.origin}: the model it was made from is named by a path, `{shown(name)[:100]}`, which isn't followed"
+        )
     draft.ancestor(name, relation, value.origin, revision)
 
 

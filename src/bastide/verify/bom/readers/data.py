@@ -20,7 +20,8 @@ _CROISSANT = {
     "creator": "owner", "publisher": "custodian", "maintainer": "steward", "dataReleaseMaintenancePlan": "update",
 }  # fmt: skip
 _CARD = {"size categories": "size", "annotations creators": "preprocessing", "source datasets": "collection", "description": "description",
-         "classification": "classification", "personal": "personal", "version": "version", "homepage": "url", "task categories": "intended-use"}  # fmt: skip
+         "classification": "classification", "personal": "personal", "version": "version", "homepage": "url",
+         "task categories": "intended-use"}  # fmt: skip
 
 
 def read_data(draft: Draft) -> None:
@@ -92,7 +93,10 @@ def _card(draft: Draft, name: str) -> None:
         draft.folder.unread.append(f"{shown(name)}: its front matter {problem}")
         return
     folder = PurePosixPath(name).parent.name
-    title = _same(draft, value.get("pretty_name", "name").text or (folder if folder not in ("data", "dataset", "datasets") else ""))
+    title = _same(
+        draft,
+        value.get("pretty_name", "name").text or (folder if folder not in ("data", "dataset", "datasets") else ""),
+    )
     if draft.dataset(title, _use(draft, title), value.origin) is None:
         return
     for key, one in value.items():

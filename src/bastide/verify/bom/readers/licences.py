@@ -27,7 +27,8 @@ def read_licences(draft: Draft) -> None:
     declared = {one.id for one in draft.licences if one.id and not one.from_text}
     shown_ = {one.id for one in draft.licences if one.from_text}
     if declared and shown_ and not _same(declared, shown_):
-        draft.note(f"the licence that is declared ({', '.join(sorted(declared))}) is not that of the licence file ({', '.join(sorted(shown_))})")  # fmt: skip
+        said, texts = ", ".join(sorted(declared)), ", ".join(sorted(shown_))
+        draft.note(f"the licence that is declared ({said}) is not that of the licence file ({texts})")
 
 
 def _same(declared: set[str], texts: set[str]) -> bool:

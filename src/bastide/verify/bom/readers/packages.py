@@ -17,7 +17,15 @@ from bastide.verify.bom.model import Dependency, Origin
 LINES = 10_000
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,100})[ \t]*(?:\[[^\]]{0,200}\])?[ \t]*([^;#@]{0,200})")
 _EXACT = re.compile(r"={1,3}[ \t]*([0-9][0-9A-Za-z.+!-]{0,60})[ \t]*(?:=[\w]{1,60})?\Z", re.ASCII)
-_FILES = {"requirements.txt", "conda.yaml", "conda.yml", "environment.yml", "environment.yaml", "python_env.yaml", "pyproject.toml"}
+_FILES = {
+    "requirements.txt",
+    "conda.yaml",
+    "conda.yml",
+    "environment.yml",
+    "environment.yaml",
+    "python_env.yaml",
+    "pyproject.toml",
+}
 
 
 def read_packages(draft: Draft) -> None:
@@ -117,7 +125,9 @@ def _flavour(draft: Draft, flavour: str, settings: Value) -> None:
         elif tail == "version" and package and re.fullmatch(r"[0-9][\w.+!-]{0,40}", one.text, re.ASCII):
             draft.depends(Dependency(package, one.origin, one.text, f"=={one.text}"))
     if loader := settings.get("loader_module").text:
-        draft.note(f"{settings.get('loader_module').origin}: flavour {flavour} imports `{shown(loader)[:100]}` when it is loaded")
+        draft.note(
+            f"{settings.get('loader_module').origin}: flavour {flavour} imports `{shown(loader)[:100]}` when it is loaded"
+        )
     for key in ("model_type", "model_class", "pipeline_model_type"):
         draft.say("architecture", settings.get(key).text, settings.get(key).origin)
     draft.say("task", settings.get("task").text, settings.get("task").origin)
@@ -133,5 +143,5 @@ def _schema(draft: Draft, said: Value, field: str) -> None:
         draft.note(f"{said.origin}: the signature is no JSON")
         return
     for column in columns.each():
-        kind = column.get("type", "dtype").text or column.get("tensor-spec").get("dtype").text
+        kind = column.get("tensor-spec").get("dtype").text or column.get("type", "dtype").text
         draft.say(field, f"{column.get('name').text} {kind}".strip(), said.origin)

@@ -16,7 +16,9 @@ _KINDS = ("ai.model", "ai.embedder", "ai.reranker", "ml.artifact", "ml.adapter")
 
 def model_components(plan: Plan) -> list[Component]:
     """The plan's models."""
-    return [c for c in plan.components.values() if c.kind in _KINDS or c.kind.startswith(tuple(f"{k}." for k in _KINDS))]
+    return [
+        c for c in plan.components.values() if c.kind in _KINDS or c.kind.startswith(tuple(f"{k}." for k in _KINDS))
+    ]
 
 
 def component_of(plan: Plan, names: Iterable[str], alone: bool) -> Component | None:
@@ -50,8 +52,8 @@ def read_plan(draft: Draft, plan: Plan, component: Component) -> None:
     for flow in plan.flows.values():
         if component.id in (flow.source, flow.target):
             arrow = "<->" if flow.both_ways else "->"
-            data = f" ({', '.join(flow.data)})" if flow.data else ""
-            draft.say("interaction", f"{flow.source} {arrow} {flow.target}{data}", _origin(flow.location))
+            carried = f" ({', '.join(flow.data)})" if flow.data else ""
+            draft.say("interaction", f"{flow.source} {arrow} {flow.target}{carried}", _origin(flow.location))
     for claim in plan.claims:
         if component.id in claim.on or "system" in claim.on:
             by = f" by {claim.by}" if claim.by else ""
@@ -64,7 +66,12 @@ def _data(draft: Draft, data: Data, origin: Origin) -> None:
         return
     draft.describe(name, "description", data.description, _origin(data.location))
     draft.describe(name, "owner", data.owner, _origin(data.location))
-    for attribute, field in (("class", "classification"), ("contains", "personal"), ("residency", "residency"), ("retention", "retention")):
+    for attribute, field in (
+        ("class", "classification"),
+        ("contains", "personal"),
+        ("residency", "residency"),
+        ("retention", "retention"),
+    ):
         for value in _texts(data, attribute):
             draft.describe(name, field, value, _fact(data, attribute))
     for value in _texts(data, "licence"):

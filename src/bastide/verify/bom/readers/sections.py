@@ -25,7 +25,7 @@ _COLUMNS = {
 
 @dataclass(slots=True)
 class _Section:
-    field: Field | None
+    meant: Field | None
     level: int
     line: int
     lines: list[tuple[int, str]] = field(default_factory=list)
@@ -37,12 +37,12 @@ def read_sections(draft: Draft, text: str, file: str, above: int) -> None:
     if len(lines) > LINES:
         draft.folder.unread.append(f"{file}: has more than {LINES} lines; the others were not read")
     for section in _sections(draft, lines[:LINES], file, above):
-        if section.field is None:
+        if section.meant is None:
             continue
-        if section.field.id.startswith("evaluation."):
+        if section.meant.id.startswith("evaluation."):
             _tables(draft, section, file)
         for line, value in _values(section):
-            draft.say(section.field.id, value, Origin(file, line))
+            draft.say(section.meant.id, value, Origin(file, line))
 
 
 def _without_comments(text: str) -> str:
@@ -73,7 +73,7 @@ def _sections(draft: Draft, lines: list[str], file: str, above: int) -> Iterator
         elif not fence and (label := _LABEL.match(line)) and (meant := _meant(label[1])) and label[2].strip():
             draft.say(meant.id, _plain(label[2]), Origin(file, number))
             continue
-        if current.field is not None:
+        if current.meant is not None:
             current.lines.append((number, line))
     yield current
 
@@ -85,9 +85,9 @@ def _meant(heading: str) -> Field | None:
 
 def _values(section: _Section) -> Iterator[tuple[int, str]]:
     """The whole text, or for fields of many values each paragraph and each item."""
-    if section.field is None or not section.field.many:
+    if section.meant is None or not section.meant.many:
         first = next((line for line, text in section.lines if text.strip()), section.line)
-        yield first, _plain("\n".join(text for _, text in section.lines))
+        yield first, _plain("\n".join(text for _, text in section.lines if not text.lstrip().startswith("|")))
         return
     line, words_ = section.line, list[str]()
     for number, text in [*section.lines, (0, "")]:
@@ -97,7 +97,7 @@ def _values(section: _Section) -> Iterator[tuple[int, str]]:
             words_ = []
         if item:
             line, words_ = number, [item[1]]
-        elif text.strip():
+        elif text.strip() and not text.lstrip().startswith("|"):
             line = line if words_ else number
             words_.append(text.strip())
 
@@ -116,7 +116,9 @@ def _tables(draft: Draft, section: _Section, file: str) -> None:
             continue
         cells = [_plain(cell) for cell in line.strip().strip("|").split("|")[:50]]
         if not columns:
-            columns = {what: n for n, cell in enumerate(cells) for what, names in _COLUMNS.items() if words(cell) in names}
+            columns = {
+                what: n for n, cell in enumerate(cells) for what, names in _COLUMNS.items() if words(cell) in names
+            }
             continue
         if not {"type", "value"} <= columns.keys() or max(columns.values()) >= len(cells):
             continue

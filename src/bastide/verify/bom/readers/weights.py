@@ -32,7 +32,9 @@ def read_weights(draft: Draft) -> None:
     """The headers of the weight files, as many as are read."""
     names = [name for name in draft.folder.sizes if name.lower().endswith((".gguf", ".safetensors"))]
     if len(names) > draft.folder.limits.weights:
-        draft.folder.unread.append(f"has {len(names)} weight files; the headers of {draft.folder.limits.weights} were read")
+        draft.folder.unread.append(
+            f"has {len(names)} weight files; the headers of {draft.folder.limits.weights} were read"
+        )
     counts: Counter[str] = Counter()
     for name in names[: draft.folder.limits.weights]:
         try:
@@ -127,7 +129,11 @@ def _sources(draft: Draft, texts: dict[str, str], numbers: dict[str, int], origi
         base = f"general.base_model.{at}"
         repository = re.sub(r"^https://huggingface\.co/", "", texts.get(f"{base}.repo_url", ""))
         draft.ancestor(repository or texts.get(f"{base}.name", ""), relation, origin, texts.get(f"{base}.version", ""))
-    source = re.sub(r"^https://huggingface\.co/", "", texts.get("general.source.repo_url", texts.get("general.source.huggingface.repository", "")))
+    source = re.sub(
+        r"^https://huggingface\.co/",
+        "",
+        texts.get("general.source.repo_url", texts.get("general.source.huggingface.repository", "")),
+    )
     draft.ancestor(source, relation, origin)
     for at in range(min(numbers.get("general.dataset.count", 0), 100)):
         named = texts.get(f"general.dataset.{at}.name", "")
