@@ -124,6 +124,7 @@ def _is_beginning(short: list[Any], long: list[Any]) -> bool:
 @given(_stream)
 @example(b"\x80\x04\x95\x02\x00\x00\x00\x00\x00\x00\x00M\x01\x02cos\nsystem\n(tR.")
 @example(b"(cos\nsystem\no.")
+@example(b"cos\nsystem\n(S'x'\ntR(e.")
 def test_the_machine_sees_all_that_the_readers_do(data: bytes) -> None:
     _, notes = run(data)
     by_c, why = c_reader(data)

@@ -11,8 +11,10 @@ from bastide.verify.artifacts.formats.pickle import PickleReader, is_none
 from bastide.verify.artifacts.formats.python_code import PythonCodeReader
 from bastide.verify.artifacts.formats.repository import RepositoryReader
 from bastide.verify.artifacts.formats.safetensors import SafetensorsReader
+from bastide.verify.artifacts.formats.saved_model import SavedModelReader, TensorflowVariablesReader
 from bastide.verify.artifacts.formats.sevenzip import SevenZipReader
 from bastide.verify.artifacts.formats.tar import TarReader
+from bastide.verify.artifacts.formats.tflite import TfliteReader
 from bastide.verify.artifacts.formats.zip import ZipReader
 from bastide.verify.artifacts.interface import Reader, Source
 
@@ -28,6 +30,9 @@ READERS: tuple[Reader, ...] = (
     ChatTemplateReader(),
     OnnxReader(),
     Hdf5Reader(),
+    SavedModelReader(),
+    TensorflowVariablesReader(),
+    TfliteReader(),
     RepositoryReader(),
     PythonCodeReader(),
 )

@@ -84,6 +84,8 @@ def _into(vm: State, mark: int, how: str, *, even: bool) -> None:
         _keep(vm, target, stack[mark:])
     elif type(target) is not Plain and len(stack) > mark:
         vm.pos = vm.observer.changed(target, tuple(stack[mark:]), how, vm.pos)
+    elif type(target) is not Plain and how == "APPENDS":
+        vm.disagree("APPENDS of nothing: only the Python reader calls `extend`")
     del stack[mark:]
 
 
