@@ -17,8 +17,13 @@ _CHUNK = 200
 def check_cyclonedx(document: dict[str, Any]) -> None:
     """Raises `BastideError` when the document isn't valid, which is a defect of ours; `UsageError` without the extra `bom`."""
     validator = cyclonedx_validator(document["specVersion"])
+    from cyclonedx.exception import MissingOptionalDependencyException
+
     for part in _parts(document):
-        problem = validator.validate_str(json.dumps(part))
+        try:
+            problem = validator.validate_str(json.dumps(part))
+        except MissingOptionalDependencyException:
+            raise UsageError(MISSING) from None
         if problem is not None:
             raise BastideError(f"the bill would not be valid, please report it: {str(problem.data)[:300]}")
     refs = list(_refs(document))
@@ -31,7 +36,6 @@ def cyclonedx_validator(version: str) -> Any:
     try:
         from cyclonedx.schema import SchemaVersion
         from cyclonedx.validation.json import JsonStrictValidator
-        from jsonschema import Draft7Validator  # noqa: F401 - the library imports it late, and says nothing useful without
     except ImportError:
         raise UsageError(MISSING) from None
     return JsonStrictValidator({"1.6": SchemaVersion.V1_6, "1.7": SchemaVersion.V1_7}[version])

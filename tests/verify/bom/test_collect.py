@@ -87,6 +87,37 @@ def test_metrics_with_their_slices(model: Path) -> None:
     ]
 
 
+TRAINED = """\
+---
+license: mit
+base_model: acme/small
+---
+# Model Card for Letters
+[![badge](https://example.com)](x)
+
+Sorts letters by topic.
+It achieves the following results on the evaluation set:
+- Loss: 0.21
+- Accuracy: 0.93
+
+### Training hyperparameters
+The following hyperparameters were used during training:
+- learning_rate: 2e-05
+### Framework versions
+- Transformers 4.40.0
+- Pytorch 2.2.1+cu121
+"""
+
+
+def test_what_training_libraries_write(tmp_path: Path) -> None:
+    found = read(write(tmp_path / "m/README.md", TRAINED).parent)
+    assert found.name == "Letters"
+    assert str(found.fields["description"][0].origin) == "README.md:8 (the first paragraph)"
+    assert [(m.type, m.value) for m in found.metrics] == [("Loss", "0.21"), ("Accuracy", "0.93")]
+    assert "learning_rate: 2e-05" in found.values("hyperparameters")
+    assert {d.name: d.version for d in found.dependencies} == {"transformers": "4.40.0", "torch": "2.2.1+cu121"}
+
+
 def test_a_licence_file_that_says_another_licence_is_noted(model: Path) -> None:
     write(
         model / "LICENSE",

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bastide.verify.bom.draft import Draft
-from bastide.verify.bom.knowledge import Field, field_named, words
-from bastide.verify.bom.model import Metric, Origin
+from bastide.verify.bom.knowledge import Field, field_named, terms, words
+from bastide.verify.bom.model import Dependency, Metric, Origin
 
 LINES = 50_000
 _HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _LABEL = re.compile(r"[ \t]*(?:[-*+][ \t]+)?(?:\*\*|__)([^*_:]{1,80}?):?(?:\*\*|__)[ \t]*:?[ \t]*(.*)")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+(.*)")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,20}(?:[.,][0-9]{1,20})?(?:[eE][-+]?[0-9]{1,3})?[ \t]?%?")
+_VERSION = re.compile(r"([A-Za-z][A-Za-z _-]{1,40}?):? v?([0-9][0-9A-Za-z.+]{0,40})")
+_RESULT = re.compile(r"- ([A-Za-z0-9][^:]{0,60}): (-?[0-9][0-9.e%+-]{0,20})\s*")
 _COLUMNS = {
     "type": {"metric", "metrics", "measure"}, "value": {"value", "score", "result", "results"},
     "slice": {"slice", "group", "split", "subset", "condition", "subgroup"}, "dataset": {"dataset", "data set", "benchmark", "data"},
@@ -43,6 +45,45 @@ def read_sections(draft: Draft, text: str, file: str, above: int) -> None:
             _tables(draft, section, file)
         for line, value in _values(section):
             draft.say(section.meant.id, value, Origin(file, line))
+            if section.meant.id == "dependencies":
+                _version(draft, value, Origin(file, line))
+    _trainer_results(draft, lines[:LINES], file, above)
+    _introduction(draft, lines[:LINES], file, above)
+
+
+def _version(draft: Draft, value: str, origin: Origin) -> None:
+    """`Pytorch 2.2.1`, as training libraries write it."""
+    if found := _VERSION.fullmatch(value):
+        name = terms().flavours.get(found[1].lower(), found[1].lower())
+        draft.depends(Dependency(name, origin, found[2], f"=={found[2]}"))
+
+
+def _trainer_results(draft: Draft, lines: list[str], file: str, above: int) -> None:
+    """Results that Transformers' trainer writes: a list after a sentence that is always the same."""
+    begins = (n for n, line in enumerate(lines) if line.startswith("It achieves the following results on the"))
+    for number in range((at := next(begins, len(lines))) + 1, min(at + 50, len(lines))):
+        found = _RESULT.fullmatch(lines[number])
+        if found is None:
+            return
+        draft.metric(Metric(found[1], found[2], Origin(file, number + above + 1), slice="evaluation set"))
+
+
+def _introduction(draft: Draft, lines: list[str], file: str, above: int) -> None:
+    """The title as the name and the paragraph under it as the description, where nothing else says them."""
+    title = next((n for n, line in enumerate(lines) if line.startswith("# ")), None)
+    if title is None:
+        return
+    name = re.sub(r"^(?:model card (?:for|of)|model:?)[ ]", "", _plain(lines[title][2:]), flags=re.IGNORECASE)
+    if not draft.has("name") and _meant(name) is None:
+        draft.say("name", name, Origin(file, title + above + 1, "the title"))
+    for number in range(title + 1, min(title + 30, len(lines))):
+        line = lines[number].strip()
+        if line.startswith("#"):
+            return
+        if line and not line.startswith(("[", "!", "<", "|", ">", "```", "-", "*")):
+            if not draft.has("description"):
+                draft.say("description", _plain(line), Origin(file, number + above + 1, "the first paragraph"))
+            return
 
 
 def _without_comments(text: str) -> str:
