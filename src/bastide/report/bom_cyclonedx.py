@@ -96,7 +96,11 @@ def _licences(found: Iterable[Licence]) -> Iterator[Entry]:
     from cyclonedx.spdx import is_supported_id
 
     seen = set()
-    for one in found:
+    licences = list(found)
+    if len(licences) == 1 and " " in licences[0].id and "LicenseRef-" not in licences[0].id:
+        yield {"expression": licences[0].id, "acknowledgement": "declared"}
+        return
+    for one in licences:
         named = {"id": one.id} if is_supported_id(one.id) else {"name": one.id or one.written}
         how = "concluded" if one.from_text else "declared"
         if (key := (*named.values(), how)) not in seen:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -86,10 +87,23 @@ class _Graph:
         if expression not in self._licences:
             name = f"licence-{len(self._licences) + 1}"
             comment = f"written as: {one.written} ({one.origin})"
+            own = [
+                {"type": "DictionaryEntry", "key": key, "value": self._own_licence(f"{name}-text-{at}", key, one)}
+                for at, key in enumerate(re.findall(r"LicenseRef-[A-Za-z0-9.-]+", expression), 1)
+            ]
             self._licences[expression] = self.add(
-                "simplelicensing_LicenseExpression", name, simplelicensing_licenseExpression=expression, comment=comment
+                "simplelicensing_LicenseExpression",
+                name,
+                simplelicensing_licenseExpression=expression,
+                simplelicensing_customIdToUri=own,
+                comment=comment,
             )
         return self._licences[expression]
+
+    def _own_licence(self, ref: str, id: str, one: Licence) -> str:
+        """A licence that SPDX has no id for: only its name is known, and perhaps where its text lies."""
+        text = " ".join(filter(None, (one.written, one.url)))
+        return self.add("simplelicensing_SimpleLicensingText", ref, name=id, simplelicensing_licenseText=text)
 
     def agent(self, owner: str, name: str) -> str:
         """Somebody, of whom only the name is known."""

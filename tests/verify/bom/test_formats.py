@@ -182,6 +182,34 @@ def test_spdx_is_valid_and_its_library_reads_it(bill: Bill) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("stated", "cyclone", "expression"),
+    [
+        ("license: llama3.1", [{"license": {"name": "LicenseRef-llama-3.1"}}], "LicenseRef-llama-3.1"),
+        ("license: MIT OR Apache-2.0", [{"expression": "MIT OR Apache-2.0"}], "MIT OR Apache-2.0"),
+        (
+            "license: other\nlicense_name: our-terms\nlicense_link: https://example.com/t",
+            [{"license": {"name": "our-terms"}}],
+            "LicenseRef-",
+        ),
+        ("license: other", [], "NoAssertion"),
+    ],
+)
+def test_licences_that_are_no_plain_id(tmp_path: Path, stated: str, cyclone: list[Any], expression: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{stated}\n---\n")
+    bill = collect([tmp_path])
+    document, graph = cyclonedx(bill, "1.6", NOW), spdx(bill, NOW)
+    check_cyclonedx(document)
+    check_spdx(graph)
+    licences = document["components"][0].get("licenses", [])
+    plain = [
+        {k: {"name": v["name"]} if k == "license" else v for k, v in one.items() if k != "acknowledgement"}
+        for one in licences
+    ]
+    assert plain == cyclone
+    assert expression in json.dumps(graph)
+
+
 def test_profiles_are_claimed_only_when_they_hold(bill: Bill) -> None:
     """The base model says no supplier, so the AI profile isn't claimed, and the document says why."""
     [document] = [one for one in spdx(bill, NOW)["@graph"] if one["type"] == "SpdxDocument"]

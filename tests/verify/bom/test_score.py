@@ -67,7 +67,8 @@ def test_placeholders_are_missing(tmp_path: Path, word: str) -> None:
 @pytest.mark.parametrize(
     ("text", "id"),
     [("Apache-2.0", "Apache-2.0"), ("apache license, version 2.0", "Apache-2.0"), ("https://spdx.org/licenses/MIT.html", "MIT"),
-     ("llama3.1", "LicenseRef-llama-3.1"), ("cc-by-nc-sa-4.0", "CC-BY-NC-SA-4.0"), ("our own", ""), ("openrail++", "LicenseRef-openrail++")],
+     ("llama3.1", "LicenseRef-llama-3.1"), ("cc-by-nc-sa-4.0", "CC-BY-NC-SA-4.0"), ("our own", ""),
+     ("MIT OR apache-2.0", "MIT OR Apache-2.0"), ("MIT OR ours", ""), ("openrail++", "LicenseRef-openrail++")],
 )  # fmt: skip
 def test_licences_by_name(text: str, id: str) -> None:
     assert id == licence_named(text)

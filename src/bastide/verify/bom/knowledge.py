@@ -121,7 +121,11 @@ def _licence_ids() -> Mapping[str, str]:
 
 
 def licence_named(text: str) -> str:
-    """The SPDX id (or LicenseRef) of a licence's name, id or address at SPDX; '' when it isn't known."""
+    """The SPDX id (or LicenseRef) of a licence's name, id or address at SPDX, or a choice of several; '' when one isn't known."""
+    parts = re.split(r"[ ]+(OR|AND)[ ]+", text.strip()[:1000])
+    if len(parts) > 1:
+        ids = [part if at % 2 else licence_named(part) for at, part in enumerate(parts)]
+        return " ".join(ids) if all(ids) else ""
     name = re.sub(r"^https?://(?:www\.)?spdx\.org/licenses/", "", text.strip()[:200]).removesuffix(".html")
     return _licence_ids().get(words(name), "")
 

@@ -95,7 +95,8 @@ def _licence(draft: Draft, value: Value, card: Value) -> None:
     named = card.get("license_name", "licence_name").text
     url = card.get("license_link", "licence_link").text
     for one in value.each():
-        draft.licence(named if one.text in ("other", "") and named else one.text, one.origin, url)
+        # `other` says only that it is none of the usual ones.
+        draft.licence((named or url) if one.text in ("other", "") else one.text, one.origin, url)
 
 
 def _bases(draft: Draft, value: Value, card: Value) -> None:
