@@ -16,6 +16,7 @@ _CLAIMS = {
     "signature": "the files are those that were signed",
 }
 _HOLDS = {"scan": "safe", "signature": "matches"}
+_FAILS = {"scan": "unsafe", "signature": "differs"}
 
 
 def declarations(bill: Bill) -> dict[str, Any]:
@@ -50,13 +51,12 @@ def _evidence(one: Evidence, ref: str) -> dict[str, Any]:
 
 
 def _claim(model: Model, one: Evidence, ref: str, evidence: str) -> dict[str, Any]:
-    """What speaks against the claim, and what leaves it open, is no evidence for it."""
-    holds = one.state == _HOLDS[one.kind]
-    key = "evidence" if holds else "counterEvidence"
-    return {
+    """What leaves the claim open is no evidence, neither for it nor against it."""
+    key = {_HOLDS[one.kind]: "evidence", _FAILS[one.kind]: "counterEvidence"}.get(one.state)
+    claim: dict[str, Any] = {
         "bom-ref": ref,
         "target": model.key,
         "predicate": _CLAIMS[one.kind],
-        "reasoning": f"the {one.kind} says: {one.state}",
-        key: [evidence],
+        "reasoning": f"the {one.kind} says: {one.state}" if key else f"open: the {one.kind} says: {one.state}",
     }
+    return claim | {key: [evidence]} if key else claim

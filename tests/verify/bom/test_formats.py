@@ -154,6 +154,14 @@ def test_an_unsafe_file_is_counter_evidence(model: Path) -> None:
     assert ("bastide:scan:finding", "pickle/runs-a-program") in facts
 
 
+def test_an_unknown_file_leaves_the_claim_open(model: Path) -> None:
+    (model / "odd.bin").write_bytes(b"\x80\x04\x8c\x01xQ.")
+    document = cyclonedx(collect([model], Sources(scan=lambda paths: map(scan_file, paths))), "1.6", NOW)
+    [claim] = document["declarations"]["claims"]
+    assert set(claim) == {"bom-ref", "target", "predicate", "reasoning"}
+    assert claim["reasoning"].startswith("open: ")
+
+
 def test_spdx_is_valid_and_its_library_reads_it(bill: Bill) -> None:
     document = spdx(bill, NOW)
     check_spdx(document)
