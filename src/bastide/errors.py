@@ -134,6 +134,9 @@ class SettingsError(InputError):
 class UsageError(BastideError):
     """The call makes no sense."""
 
+    def __init__(self, what: str | Diagnostic) -> None:
+        super().__init__(what.render() if isinstance(what, Diagnostic) else what)
+
 
 class LimitError(BastideError):
     """A bound on size, depth or count was reached, so the input was not read to its end."""

@@ -55,10 +55,11 @@ def plan_of(root: Path, catalog: Catalog, packs: tuple[Path, ...] = ()) -> tuple
     """
     found = discover(root, packs=packs)
     if not found.components:
+        unread = sum(p.hides for p in found.problems)
+        rest = f"; {unread} files could not be read (`bastide discover` lists them)" if unread else ""
         hint = "name the folder with the code or deployment files, or write a plan (`bastide init`)"
-        raise InputError(
-            Diagnostic("holds no bastide.yaml, and nothing of a system was found in it", Location(str(root)), hint=hint)
-        )
+        message = f"holds no bastide.yaml, and nothing of a system was found in it{rest}"
+        raise InputError(Diagnostic(message, Location(str(root)), hint=hint))
     name = root.resolve().name or "system"
     plan = parse_plan(dump(to_plan(found, catalog.vocabulary, name)), catalog.vocabulary, str(root))
     return located(plan, found), found

@@ -34,7 +34,8 @@ class Folder:
         self._kept = self._total = 0
         self._sizes: dict[str, int] = {}
         if not root.is_dir():
-            raise InputError(Diagnostic("no such folder", Location(str(root)), hint="name a folder to read"))
+            what = "is a file" if root.exists() else "no such folder"
+            raise InputError(Diagnostic(what, Location(str(root)), hint="name a folder to read"))
         self._walk()
 
     def tree(self) -> Tree:
