@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import resource
 import signal
 import time
 from collections import deque
@@ -19,6 +18,7 @@ import msgspec
 from bastide.verify.artifacts.interface import Limits
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 from bastide.verify.artifacts.scan import scan_file
+from bastide.verify.process import address_space, limit_address_space
 
 AHEAD = 256
 """Reports that wait for an earlier file before no more are begun: they come in the order of the files."""
@@ -30,7 +30,7 @@ class Allowance:
 
     seconds: float = 120.0
     memory: int = 2 * 1024**3
-    """Bytes of address space beside the file itself."""
+    """Bytes of address space beside the file itself and what the process had before the first one."""
 
 
 def scan_files(
@@ -135,18 +135,18 @@ def _serve(pipe: Connection, other_end: Connection, allowance: Allowance, limits
     """The process: a path in, a report out, until the pipe closes."""
     other_end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = address_space()
     while True:
         try:
             path = Path(pipe.recv_bytes().decode("utf-8", "surrogateescape"))
         except (EOFError, OSError):
             return
-        pipe.send_bytes(msgspec.msgpack.encode(_limited(path, allowance, limits)))
+        pipe.send_bytes(msgspec.msgpack.encode(_limited(path, allowance, limits, before)))
 
 
-def _limited(path: Path, allowance: Allowance, limits: Limits) -> FileReport:
-    with contextlib.suppress(OSError, ValueError):
-        size = path.stat().st_size
-        resource.setrlimit(resource.RLIMIT_AS, (allowance.memory + size, resource.getrlimit(resource.RLIMIT_AS)[1]))
+def _limited(path: Path, allowance: Allowance, limits: Limits, before: int) -> FileReport:
+    with contextlib.suppress(OSError):
+        limit_address_space(before + allowance.memory + path.stat().st_size)
     try:
         return scan_file(path, limits=limits)
     except MemoryError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import resource
 import signal
 import time
 from collections import deque
@@ -19,6 +18,7 @@ import msgspec
 from bastide.errors import BastideError, UsageError
 from bastide.verify.datasets.interface import Limits
 from bastide.verify.datasets.partial import Partial
+from bastide.verify.process import address_space, limit_address_space
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,7 @@ def _close(one: _Running) -> None:
 def _serve(task: Callable[[], Partial], pipe: Connection, other_end: Connection, limits: Limits) -> None:
     other_end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError, ValueError):
-        limit = _address_space() + limits.memory
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    limit_address_space(address_space() + limits.memory)
     kind, body = _answer(task, limits)
     with contextlib.suppress(OSError):
         pipe.send_bytes(kind)
@@ -115,10 +113,3 @@ def _answer(task: Callable[[], Partial], limits: Limits) -> tuple[bytes, bytes]:
         return b"?", b"it is nested deeper than it can be read"
     except Exception as problem:  # noqa: BLE001 - the edge of the process: a defect of a reader must not end the whole check
         return b"?", f"a defect of Bastide's reader, please report it ({type(problem).__name__})".encode()
-
-
-def _address_space() -> int:
-    """Bytes of address space that the process has; 0 where that can't be told."""
-    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/self/statm", "rb") as stream:  # noqa: PTH123 - no file of anybody's
-        return int(stream.read().split()[0]) * resource.getpagesize()
-    return 1 << 40
