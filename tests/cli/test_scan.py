@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+import yaml
 from click.testing import Result
 
+from bastide.cli.commands.scan import scan
 from bastide.verify.artifacts.model import Verdict
 from bastide.verify.artifacts.pool import Allowance, scan_files
 
@@ -97,3 +100,61 @@ def test_an_unreadable_file_is_unknown(tmp_path: Path) -> None:
     [report] = scan_files([tmp_path / "gone.pkl"])
     assert Verdict.UNKNOWN is report.verdict
     assert "No such file" in report.findings[0].message
+
+
+def test_what_is_passed_over_leaves_it_unknown(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "elsewhere.pkl").write_bytes(EVIL)
+    (folder / "model.pkl").symlink_to("../elsewhere.pkl")
+    done = run("scan", str(folder), "--format", "json")
+    assert (done.exit_code, "leads out of the folder" in done.stderr) == (3, True)
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads(run("schema", "scan").stdout))
+    assert (document["files"], len(document["passed_over"])) == ([], 1)
+    assert run("scan", str(folder), "--allow-unknown").exit_code == 0
+
+
+def test_unknown_can_be_allowed_and_unsafe_cannot(run: Run, models: Path) -> None:
+    assert run("scan", str(models / "odd.bin"), "--allow-unknown").exit_code == 0
+    assert run("scan", str(models), "--allow-unknown").exit_code == 1
+
+
+def test_vex_is_valid_and_says_what_can_be_exploited(run: Run, models: Path) -> None:
+    from bastide.report.bom_check import check_cyclonedx
+
+    text = run("scan", str(models), "-f", "vex").stdout
+    assert text == run("scan", str(models), "-f", "vex").stdout
+    document = json.loads(text)
+    check_cyclonedx(document)
+    names = {one["bom-ref"]: Path(one["name"]).name for one in document["components"]}
+    found = {
+        (one["id"], one["analysis"]["state"], names[place["ref"]])
+        for one in document["vulnerabilities"]
+        for place in one["affects"]
+    }
+    assert ("pickle/runs-a-program", "exploitable", "evil.pkl") in found
+    assert {state for _, state, name in found if name == "odd.bin"} == {"in_triage"}
+    assert not [one for one in found if one[2] == "good.pkl"]
+
+
+def test_kept_reports(run: Run, models: Path, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    first = run("scan", str(models), "--cache", cache)
+    assert first.stdout == run("scan", str(models), "--cache", cache).stdout
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    done = run("scan", str(models), "--cache", str(tmp_path / "open"))
+    assert (done.exit_code, "others may write there" in done.stderr) == (2, True)
+
+
+def test_the_hook_calls_what_there_is() -> None:
+    """The hook for pre-commit names this command with options that exist."""
+    root = Path(__file__).parents[2]
+    [hook] = yaml.safe_load((root / ".pre-commit-hooks.yaml").read_text())
+    command, name, *options = hook["entry"].split()
+    assert (command, name) == ("bastide", "scan")
+    known = {option for parameter in scan.params for option in parameter.opts}
+    assert set(options) <= known
+    assert all(re.search(hook["files"], name) for name in ("m/model.pkl", "a.PT", "b.safetensors", "config.json"))
+    assert not re.search(hook["files"], "README.md")

@@ -6,10 +6,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+import click
+
 from bastide.cli.screen import STYLES, Screen, join, text
 from bastide.cli.text import one_line, plural
 from bastide.verify.artifacts.model import FileReport, Finding, Verdict
+from bastide.verify.artifacts.walk import Found
 
+PASSED = 20
+"""Links and the like that are named."""
 SHOWN = 5
 """Findings of one file."""
 _VERDICTS = {Verdict.UNSAFE: "bold red", Verdict.UNKNOWN: "bold yellow", Verdict.SAFE: "green"}
@@ -46,6 +51,14 @@ def _sentence(finding: Finding) -> str:
     where = f"{finding.member}@{finding.offset}" if finding.member else f"byte {finding.offset}"
     evidence = f": {finding.evidence}" if finding.evidence else ""
     return one_line(f"{finding.message}{evidence}  [{finding.id}, {where}]")
+
+
+def passed_over(found: Found) -> None:
+    """Says on stderr what is there and was not read."""
+    for one in found.passed_over[:PASSED]:
+        click.echo(one_line(one.render()), err=True)
+    if len(found.passed_over) > PASSED:
+        click.echo(f"and {len(found.passed_over) - PASSED} more that were not read", err=True)
 
 
 def progress(reports: Iterable[FileReport], total: int, quiet: bool) -> Iterator[FileReport]:

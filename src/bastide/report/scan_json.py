@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bastide import __version__
+from bastide.errors import Diagnostic
 from bastide.report.sarif import MAX_RESULTS, MAX_TEXT, SCHEMA
 from bastide.report.text import clean
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Verdict
@@ -19,13 +20,15 @@ _LEVELS = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: 
 _SCORES = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.0", Severity.LOW: "2.0"}
 
 
-def scan_json(reports: Sequence[FileReport]) -> dict[str, Any]:
+def scan_json(reports: Sequence[FileReport], passed_over: Sequence[Diagnostic] = ()) -> dict[str, Any]:
     """The document of `bastide scan --format json` (`bastide schema scan`)."""
+    left = [{"path": clean(one.location.file), "message": one.message} for one in passed_over]
     return {
         "schema_version": SCHEMA_VERSION,
         "engine": f"bastide {__version__}/{ENGINE}",
         "files": [_file(r) for r in reports],
         "summary": summary(reports),
+        **({"passed_over": left} if left else {}),
     }
 
 

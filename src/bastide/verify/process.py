@@ -20,3 +20,11 @@ def limit_address_space(most: int) -> None:
     """Makes what asks for more bytes than that fail with `MemoryError`; where the system forbids the bound, there is none."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def allow_address_space(more: int) -> None:
+    """Raises the bound by what is about to be mapped: a file's own bytes aren't charged to what reads it."""
+    with contextlib.suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if soft != resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_AS, (soft + more, hard))

@@ -8,18 +8,24 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import msgspec
 
+from bastide.errors import BastideError
+from bastide.verify.artifacts.cache import Cache
 from bastide.verify.artifacts.interface import Limits
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
-from bastide.verify.artifacts.scan import scan_file
+from bastide.verify.artifacts.remote import is_remote
+from bastide.verify.artifacts.scan import scan_file, scan_remote
 from bastide.verify.process import address_space, limit_address_space
 
+Task = Callable[[str, int], FileReport]
+"""The scan of a file in a process that had so many bytes of address space before."""
 AHEAD = 256
 """Reports that wait for an earlier file before no more are begun: they come in the order of the files."""
 
@@ -34,22 +40,27 @@ class Allowance:
 
 
 def scan_files(
-    paths: Iterable[Path], jobs: int = 1, allowance: Allowance | None = None, limits: Limits | None = None
+    paths: Iterable[Path | str],
+    jobs: int = 1,
+    allowance: Allowance | None = None,
+    limits: Limits | None = None,
+    cache: Cache | None = None,
 ) -> Iterator[FileReport]:
-    """The reports, in the order of the paths."""
-    pool = _Pool(jobs, allowance or Allowance(), limits or Limits())
+    """The reports, in the order of the paths, which may be addresses of stores too. Raises `UsageError` when the package for a store isn't there."""
+    task = partial(_limited, allowance=allowance or Allowance(), limits=limits or Limits(), cache=cache)
+    pool = _Pool(jobs, (allowance or Allowance()).seconds, task)
     try:
-        yield from pool.reports(iter(paths))
+        yield from pool.reports(map(str, paths))
     finally:
         pool.close()
 
 
 class _Pool:
-    def __init__(self, jobs: int, allowance: Allowance, limits: Limits) -> None:
-        self._allowance, self._limits = allowance, limits
-        self._workers = [_Worker(allowance, limits) for _ in range(max(1, jobs))]
+    def __init__(self, jobs: int, seconds: float, task: Task) -> None:
+        self._seconds, self._task = seconds, task
+        self._workers = [_Worker(seconds, task) for _ in range(max(1, jobs))]
 
-    def reports(self, paths: Iterator[Path]) -> Iterator[FileReport]:
+    def reports(self, paths: Iterator[str]) -> Iterator[FileReport]:
         waiting: deque[int] = deque()
         done: dict[int, FileReport] = {}
         begun = 0
@@ -79,13 +90,13 @@ class _Pool:
             if worker.pipe in ready:
                 number, report = worker.end()
             elif time.monotonic() >= worker.deadline:
-                number, report = worker.number, worker.failed(f"over {self._allowance.seconds:g} seconds (--timeout)")
+                number, report = worker.number, worker.failed(f"over {self._seconds:g} seconds (--timeout)")
             else:
                 continue
             done[number] = report
             if worker.broken:
                 worker.close()
-                self._workers[at] = _Worker(self._allowance, self._limits)
+                self._workers[at] = _Worker(self._seconds, self._task)
 
     def close(self) -> None:
         for worker in self._workers:
@@ -95,23 +106,23 @@ class _Pool:
 class _Worker:
     """A process, and the file that it is at."""
 
-    def __init__(self, allowance: Allowance, limits: Limits) -> None:
+    def __init__(self, seconds: float, task: Task) -> None:
         # Forked: a new interpreter would take longer than most files.
         context = multiprocessing.get_context("fork")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self.pipe, allowance, limits), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, self.pipe, task), daemon=True)
         self._process.start()
         theirs.close()
-        self._seconds = allowance.seconds
+        self._seconds = seconds
         self.idle, self.broken = True, False
-        self.number, self.path, self.deadline = 0, Path(), 0.0
+        self.number, self.path, self.deadline = 0, "", 0.0
 
-    def begin(self, number: int, path: Path) -> None:
+    def begin(self, number: int, path: str) -> None:
         self.number, self.path, self.idle = number, path, False
         self.deadline = time.monotonic() + self._seconds
         with contextlib.suppress(OSError):
             # A process that has gone is found when its answer is read.
-            self.pipe.send_bytes(str(path).encode("utf-8", "surrogateescape"))
+            self.pipe.send_bytes(path.encode("utf-8", "surrogateescape"))
 
     def end(self) -> tuple[int, FileReport]:
         self.idle = True
@@ -123,7 +134,7 @@ class _Worker:
     def failed(self, why: str) -> FileReport:
         self.idle, self.broken = True, True
         unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
-        return FileReport(str(self.path), "unread", "", (unread,), self._seconds)
+        return FileReport(self.path, "unread", "", (unread,), self._seconds)
 
     def close(self) -> None:
         self.pipe.close()
@@ -131,29 +142,32 @@ class _Worker:
         self._process.join()
 
 
-def _serve(pipe: Connection, other_end: Connection, allowance: Allowance, limits: Limits) -> None:
+def _serve(pipe: Connection, other_end: Connection, task: Task) -> None:
     """The process: a path in, a report out, until the pipe closes."""
     other_end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     before = address_space()
     while True:
         try:
-            path = Path(pipe.recv_bytes().decode("utf-8", "surrogateescape"))
+            path = pipe.recv_bytes().decode("utf-8", "surrogateescape")
         except (EOFError, OSError):
             return
-        pipe.send_bytes(msgspec.msgpack.encode(_limited(path, allowance, limits, before)))
+        pipe.send_bytes(msgspec.msgpack.encode(task(path, before)))
 
 
-def _limited(path: Path, allowance: Allowance, limits: Limits, before: int) -> FileReport:
+def _limited(path: str, before: int, *, allowance: Allowance, limits: Limits, cache: Cache | None) -> FileReport:
+    remote = is_remote(path)
     with contextlib.suppress(OSError):
-        limit_address_space(before + allowance.memory + path.stat().st_size)
+        limit_address_space(before + allowance.memory + (0 if remote else Path(path).stat().st_size))
     try:
-        return scan_file(path, limits=limits)
+        return scan_remote(path, limits, cache) if remote else scan_file(Path(path), limits=limits, cache=cache)
     except MemoryError:
         why = f"over {allowance.memory >> 20} MiB of memory (--memory)"
     except RecursionError:
         why = "nested deeper than it can be read"
+    except BastideError as problem:
+        why = str(problem)
     except Exception as problem:  # noqa: BLE001 - the edge of the process: a defect of a reader must not end a scan of thousands of files
         why = f"a defect of this reader, please report it ({type(problem).__name__})"
     unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
-    return FileReport(str(path), "unread", "", (unread,))
+    return FileReport(path, "unread", "", (unread,))

@@ -8,23 +8,27 @@ import mmap
 import os
 import stat
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from bastide.errors import Diagnostic, Location, UsageError
-from bastide.verify.artifacts.formats import readers_of
+from bastide.verify.artifacts.cache import Cache, key_of
+from bastide.verify.artifacts.formats import readers_of, reads_ranges
 from bastide.verify.artifacts.interface import Buffer, Limits, Reader, Scan, Source
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
+from bastide.verify.artifacts.ranges import Ranges
+from bastide.verify.artifacts.remote import Remote, open_remote
 
 ENGINE = "1"
 """Version of what scans say: results that are kept are valid for one engine."""
+SMALL = 1 << 20
+"""Bytes up to which a file in a store is fetched as a whole, and with it its digest."""
 LARGE = 16 << 20
 """Bytes from which on a file is hashed while it is read: a second core does it."""
 
 
-def scan_file(path: Path, name: str = "", limits: Limits = Limits()) -> FileReport:
+def scan_file(path: Path, name: str = "", limits: Limits = Limits(), cache: Cache | None = None) -> FileReport:
     """What is known of one file. Never raises for anything in it; a file that can't be read is unknown.
 
     name: how the report calls it; by default its path.
@@ -33,12 +37,57 @@ def scan_file(path: Path, name: str = "", limits: Limits = Limits()) -> FileRepo
     shown = name or str(path)
     try:
         with _Mapped(path) as data:
-            report = scan_bytes(data, shown, limits)
+            report = _kept(data, shown, limits, cache) if cache else scan_bytes(data, shown, limits)
     except OSError as problem:
-        why = problem.strerror or str(problem)
-        unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read: {why}")
-        report = FileReport(shown, "unread", "", (unread,))
-    return FileReport(report.path, report.format, report.sha256, report.findings, time.perf_counter() - started)
+        report = _unread(shown, problem)
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def scan_remote(location: str, limits: Limits = Limits(), cache: Cache | None = None) -> FileReport:
+    """What is known of a file in a store. Of large files in formats whose readers ask for parts, only those parts are fetched; it has no digest then.
+
+    Raises `UsageError` when the package that speaks to the store isn't there.
+    """
+    started = time.perf_counter()
+    try:
+        found = open_remote(location)
+        key = key_of(f"{found.size} {found.stamp}", location, limits) if cache and found.stamp else ""
+        report = cache.get(key) if cache and key else None
+        if report is None:
+            report = _fetched(found, limits)
+            if cache and key:
+                cache.put(key, report)
+    except OSError as problem:
+        report = _unread(location, problem)
+    return replace(report, path=location, seconds=time.perf_counter() - started)
+
+
+def _fetched(found: Remote, limits: Limits) -> FileReport:
+    """Raises `OSError`."""
+    ranges = found.ranges() if (found.size or 0) > SMALL else None
+    if ranges is None or not reads_ranges(Source(found.location, ranges)):
+        return scan_bytes(found.download(), found.location, limits)
+    scan = Scan(limits, read_all)
+    format = read_all(Source(found.location, ranges), scan)
+    if not found.unchanged():
+        raise OSError(0, "it changed while it was read")
+    return FileReport(found.location, format, "", tuple(sorted(scan.findings, key=_order)))
+
+
+def _kept(data: Buffer, shown: str, limits: Limits, cache: Cache) -> FileReport:
+    key = key_of(hashlib.sha256(data).hexdigest(), shown, limits)
+    report = cache.get(key)
+    if report is None:
+        report = scan_bytes(data, shown, limits)
+        cache.put(key, report)
+    return replace(report, path=shown)
+
+
+def _unread(shown: str, problem: OSError) -> FileReport:
+    why = problem.strerror or str(problem)
+    return FileReport(
+        shown, "unread", "", (Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read: {why}"),)
+    )
 
 
 def scan_bytes(data: Buffer, name: str = "", limits: Limits = Limits()) -> FileReport:
@@ -59,6 +108,8 @@ def read_all(source: Source, scan: Scan) -> str:
     """Has every reader read it that claims it; returns the format, or formats joined by `+`."""
     if source.size == 0:
         return "empty"
+    if isinstance(source.data, Ranges) and not reads_ranges(source):
+        source = Source(source.name, source.data.whole())
     formats = [_read(reader, source, scan) for reader in readers_of(source)]
     if formats:
         return "+".join(dict.fromkeys(formats))
@@ -96,24 +147,6 @@ def _is_text(source: Source) -> bool:
     except UnicodeDecodeError:
         return False
     return "\0" not in text
-
-
-def walk(path: Path) -> Iterator[Path]:
-    """The regular files of a folder, in order, or the file itself; links are not followed.
-
-    Raises `UsageError` when there is nothing there.
-    """
-    if not path.exists():
-        raise UsageError(Diagnostic("there is no such file or folder", Location(str(path))))
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted(files):
-            found = Path(folder) / name
-            if stat.S_ISREG(found.lstat().st_mode):
-                yield found
 
 
 def _order(finding: Finding) -> tuple[int, str, int]:

@@ -15,6 +15,7 @@ from bastide.verify.artifacts.archives import unpack
 from bastide.verify.artifacts.archives.zip_ends import ENTRY, LOCAL, Directory, find_directories
 from bastide.verify.artifacts.interface import Buffer, Scan
 from bastide.verify.artifacts.model import Severity, Tier
+from bastide.verify.artifacts.ranges import Ranges, whole
 
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -64,7 +65,8 @@ class Member:
 class Archive:
     """A zip archive that was read."""
 
-    data: memoryview
+    data: Buffer
+    """A view, or ranges of a file elsewhere."""
     members: list[Member] = field(default_factory=list)
     """In the order of their directory; two may have the same name."""
     end: int = 0
@@ -79,7 +81,7 @@ class Archive:
         """
         if member.start < 0:
             return None
-        packed = self.data[member.start : member.start + member.packed]
+        packed = memoryview(whole(self.data[member.start : member.start + member.packed]))
         if len(packed) < member.packed:
             scan.malformed("zip/cut-off", "reaches beyond the end of the archive", member.start)
         found = self._unpacked(member, packed, scan)
@@ -144,7 +146,7 @@ def _flagged(member: Member, found: Buffer, scan: Scan) -> None:
 
 def read_archive(data: Buffer, scan: Scan) -> Archive:
     """Lists the members and reports what is wrong with the structure."""
-    archive = Archive(memoryview(data))
+    archive = Archive(data if isinstance(data, Ranges) else memoryview(data))
     seen: set[Member] = set()
     directories = find_directories(data, scan)
     archive.end = min((d.at for d in directories), default=0)
@@ -156,7 +158,7 @@ def read_archive(data: Buffer, scan: Scan) -> Archive:
     return archive
 
 
-def _entries(data: memoryview, directory: Directory, scan: Scan) -> list[Member]:
+def _entries(data: Buffer, directory: Directory, scan: Scan) -> list[Member]:
     at = directory.at
     found: list[Member] = []
     while bytes(data[at : at + 4]) == ENTRY and at + _ENTRY.size <= directory.end:
@@ -176,7 +178,7 @@ def _entries(data: memoryview, directory: Directory, scan: Scan) -> list[Member]
     return found
 
 
-def _entry(data: memoryview, at: int, shift: int, scan: Scan) -> tuple[Member, int]:
+def _entry(data: Buffer, at: int, shift: int, scan: Scan) -> tuple[Member, int]:
     fields = _ENTRY.unpack(data[at : at + _ENTRY.size])
     _, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment_size, _, _, attributes, header = (
         fields
@@ -221,7 +223,7 @@ def _name(raw: bytes, flags: int) -> str:
     return raw.decode("utf-8", "replace") if flags & UTF8 else raw.decode("cp437")
 
 
-def _at_its_place(data: memoryview, member: Member, scan: Scan) -> Member:
+def _at_its_place(data: Buffer, member: Member, scan: Scan) -> Member:
     """The member with its place, after what stands there was compared with its entry."""
     at = member.header
     head = bytes(data[at : at + _LOCAL.size]) if 0 <= at <= len(data) else b""

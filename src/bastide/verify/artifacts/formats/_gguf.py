@@ -48,10 +48,10 @@ class Fields:
         self._data, self._size = data, len(data)
         if self._size < 8:
             raise Broken("cut off in the header", 4)
-        (little,) = struct.unpack_from("<I", data, 4)
+        (little,) = struct.unpack("<I", data[4:8])
         # A version has small numbers: in the wrong order its low half is empty.
         self._order = ">" if little and not little & 0xFFFF else "<"
-        (self.version,) = struct.unpack_from(f"{self._order}I", data, 4)
+        (self.version,) = struct.unpack(f"{self._order}I", data[4:8])
         self.offset = 8
         wide = struct.Struct(f"{self._order}Q")
         self._formats = {
@@ -65,7 +65,7 @@ class Fields:
         """An unsigned one."""
         if self.offset + width > self._size:
             raise Broken("cut off", self.offset)
-        (value,) = self._formats[width].unpack_from(self._data, self.offset)
+        (value,) = self._formats[width].unpack(self._data[self.offset : self.offset + width])
         self.offset += width
         return int(value)
 
@@ -134,12 +134,12 @@ class Fields:
     def _skip_texts(self, count: int) -> None:
         """Hundreds of thousands of tokens: in one loop without calls."""
         form = self._formats[4 if self.version == 1 else 8]
-        width, unpack, data, size = form.size, form.unpack_from, self._data, self._size
+        width, unpack, data, size = form.size, form.unpack, self._data, self._size
         at = self.offset
         for _ in range(count):
             if at + width > size:
                 raise Broken("cut off in a list of texts", at)
-            (length,) = unpack(data, at)
+            (length,) = unpack(data[at : at + width])
             if length > size - at - width:
                 raise Broken(f"a text of {length} bytes ends behind the end of the file", at, hostile=length >= 1 << 62)
             at += width + length

@@ -83,6 +83,12 @@ def is_none(source: Source) -> bool:
     return not calls and outcome.end in (End.ERROR, End.TRUNCATED)
 
 
+def is_refused(source: Source) -> bool:
+    """Whether every reader of pickles stops with an error inside of these bytes, before anything is called."""
+    outcome, calls = _tried(source)
+    return not calls and outcome.end is End.ERROR
+
+
 def _would_call(source: Source) -> bool:
     """Whether it is a pickle under another name: a text that a reader of pickles would call something for.
 
