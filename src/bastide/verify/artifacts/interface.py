@@ -33,6 +33,8 @@ class Spent:
 
     members: int = 0
     unpacked: int = 0
+    looked: int = 0
+    """Bytes that were searched for secrets."""
 
 
 @dataclass(frozen=True, slots=True)

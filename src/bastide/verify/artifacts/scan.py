@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bastide.verify.artifacts.cache import Cache, key_of
+from bastide.verify.artifacts.exposed import look
 from bastide.verify.artifacts.formats import readers_of, reads_ranges
 from bastide.verify.artifacts.interface import Buffer, Limits, Reader, Scan, Source
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
@@ -22,6 +23,8 @@ from bastide.verify.artifacts.remote import Remote, open_remote
 
 ENGINE = "1"
 """Version of what scans say: results that are kept are valid for one engine."""
+ARCHIVES = frozenset({"zip", "tar", "compressed"})
+"""Formats whose members are read one by one."""
 SMALL = 1 << 20
 """Bytes up to which a file in a store is fetched as a whole, and with it its digest."""
 LARGE = 16 << 20
@@ -110,7 +113,10 @@ def read_all(source: Source, scan: Scan) -> str:
         return "empty"
     if isinstance(source.data, Ranges) and not reads_ranges(source):
         source = Source(source.name, source.data.whole())
-    formats = [_read(reader, source, scan) for reader in readers_of(source)]
+    readers = readers_of(source)
+    formats = [_read(reader, source, scan) for reader in readers]
+    if not any(reader.format in ARCHIVES for reader in readers):
+        look(source, scan)
     if formats:
         return "+".join(dict.fromkeys(formats))
     return _unclaimed(source, scan)

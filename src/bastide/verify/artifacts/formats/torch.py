@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 
 from bastide.verify.artifacts.archives.zip import Archive, Member
+from bastide.verify.artifacts.exposed import look
 from bastide.verify.artifacts.formats.torchscript import read_bytecode, read_code
-from bastide.verify.artifacts.interface import Buffer, Scan
+from bastide.verify.artifacts.interface import Buffer, Scan, Source
 from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.reading import read_pickle
 
@@ -84,6 +85,7 @@ def _pickle(archive: Archive, member: Member, scan: Scan, *, script: bool) -> No
     if script:
         read_bytecode(content, below)
     outcome, _ = read_pickle(content, below, persistent=True, script=script)
+    look(Source(member.name, content), below)
     if outcome.offset < len(content):
         _rest(content, outcome.offset, below)
 
