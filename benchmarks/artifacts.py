@@ -60,6 +60,16 @@ def fickling() -> Callable[[Path], Verdict]:
     return look
 
 
+def hayward() -> Callable[[Path], Verdict]:
+    from hayward import ModelFileScanner
+
+    def look(path: Path) -> Verdict:
+        found = {finding.severity.value.lower() for finding in ModelFileScanner().scan_file(path)}
+        return "unsafe" if found & {"critical", "high", "medium"} else "unknown" if found else "safe"
+
+    return look
+
+
 def measure(name: str, make: Callable[[], Callable[[Path], Verdict]], sets: list[Path]) -> str:
     try:
         look = make()
@@ -88,7 +98,7 @@ def main(malicious: str, benign: str) -> None:
         print(f"{sum(p.is_file() for p in Path(folder).rglob('*'))} {kind} files")
     print("| scanner | malicious: unsafe | unknown | safe | files/s | benign: unsafe | unknown | safe | files/s |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
-    for tool in (bastide, picklescan, modelscan, fickling):
+    for tool in (bastide, picklescan, modelscan, fickling, hayward):
         print(measure(tool.__name__, tool, [Path(malicious), Path(benign)]), flush=True)
 
 
