@@ -11,11 +11,13 @@ from bastide.verify.artifacts.formats.onnx import OnnxReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none, is_refused
 from bastide.verify.artifacts.formats.python_code import PythonCodeReader
 from bastide.verify.artifacts.formats.repository import RepositoryReader
+from bastide.verify.artifacts.formats.requirements import RequirementsReader
 from bastide.verify.artifacts.formats.safetensors import SafetensorsReader
 from bastide.verify.artifacts.formats.saved_model import SavedModelReader, TensorflowVariablesReader
 from bastide.verify.artifacts.formats.sevenzip import SevenZipReader
 from bastide.verify.artifacts.formats.tar import TarReader
 from bastide.verify.artifacts.formats.tflite import TfliteReader
+from bastide.verify.artifacts.formats.yaml_file import YamlReader
 from bastide.verify.artifacts.formats.zip import ZipReader
 from bastide.verify.artifacts.interface import Reader, Source
 
@@ -36,6 +38,8 @@ READERS: tuple[Reader, ...] = (
     TfliteReader(),
     RepositoryReader(),
     PythonCodeReader(),
+    RequirementsReader(),
+    YamlReader(),
 )
 """In the order in which they are asked; a file can be of several formats at once."""
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from bastide.verify.artifacts.formats._json import walk
+from bastide.verify.artifacts.formats._targets import Call, harmful, judge
 from bastide.verify.artifacts.model import Finding, Severity, Tier
-from bastide.verify.artifacts.pickles.knowledge import Standing, load_knowledge
 
 FILE = Path(__file__).resolve().parents[3] / "knowledge" / "artifacts" / "repository" / "rules.yaml"
 _PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:|^[a-z0-9+.-]+://|\0", re.IGNORECASE)
@@ -26,7 +26,6 @@ class Rules(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=T
     names: Mapping[str, list[str]]
     packages: frozenset[str]
     pipeline_packages: frozenset[str]
-    targets: frozenset[str]
     code: Mapping[str, list[str]]
 
 
@@ -37,12 +36,6 @@ Found = Iterator[Finding]
 def leads_out(path: str) -> bool:
     """Whether a path names something outside of the folder that it stands in: absolute, by `..`, a URL."""
     return bool(_PATH.search(path))
-
-
-def harmful(name: str) -> str:
-    """What calling something does that is known to do harm; '' for everything else."""
-    entry = load_knowledge().entry(name)
-    return entry.why if entry.standing is Standing.REFUSED else ""
 
 
 def everywhere(document: Any) -> Found:
@@ -91,9 +84,10 @@ def _code(id: str, name: str) -> Found:
 
 def target(name: str) -> Found:
     """What hydra calls when it is given the configuration (`_target_`)."""
-    if effect := harmful(name):
+    call, effect = judge(name)
+    if call is Call.HARMFUL:
         yield _runs("target", f"has hydra call what {effect}. Don't instantiate it", name, Severity.CRITICAL)
-    elif name.partition(".")[0] not in RULES.targets:
+    elif call is not Call.KNOWN:
         yield _policy("target", "has hydra call something that isn't known here when it is instantiated", name)
 
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections import Counter
 
 from bastide.verify.artifacts.archives.names import escapes, leads_out
@@ -12,11 +10,6 @@ from bastide.verify.artifacts.archives.tar import FOLDER, LINK, SYMLINK, Entry, 
 from bastide.verify.artifacts.formats import torch_legacy
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.model import Severity, Tier
-from bastide.verify.artifacts.pickles.knowledge import Standing, load_knowledge
-
-_TARGET = re.compile(rb"\b_?target_?[\"']?[ \t]*:[ \t]*[\"']?([A-Za-z_][\w.]*\.\w+)")
-NEMO = frozenset({"nemo", "megatron", "lightning", "pytorch_lightning", "omegaconf"})
-"""Packages whose classes a configuration of NeMo names."""
 
 
 class TarReader:
@@ -48,8 +41,6 @@ class TarReader:
                     _torch(entry.name, content, scan)
                 else:
                     scan.into(entry.name, content)
-                    if entry.name.endswith(("model_config.yaml", "model_config.yml")):
-                        _nemo(entry, content, scan)
             if scan.spent.members > scan.limits.members:
                 return "tar"
         return "torch" if torch else "nemo" if "model_config.yaml" in {n.rpartition("/")[2] for n in names} else "tar"
@@ -76,26 +67,6 @@ def _place(entry: Entry, scan: Scan) -> None:
             entry.header,
             f"{entry.name[:120]} ({entry.kind!r})",
         )
-
-
-def _nemo(entry: Entry, content: memoryview, scan: Scan) -> None:
-    """NeMo makes an object of each `_target_` in the configuration, with the arguments beside it."""
-    below = scan.below(entry.name)
-    for found in _TARGET.finditer(content) if below else ():
-        path = found[1].decode()
-        known = load_knowledge().entry(path).standing
-        root = path.partition(".")[0]
-        if known is Standing.REFUSED or root in sys.stdlib_module_names - {"collections"}:
-            severity, what = (
-                Severity.HIGH,
-                f"has `{path}` called with arguments from the file while it is loaded; don't load it",
-            )
-        elif known is Standing.CLASS or root in NEMO:
-            continue
-        else:
-            severity, what = Severity.MEDIUM, f"has `{path}` made while it is loaded, whose code isn't in the file"
-        assert below is not None
-        below.add("nemo/target", Tier.EXECUTES, severity, what, found.start(1), path)
 
 
 def _torch(name: str, content: memoryview, scan: Scan) -> None:

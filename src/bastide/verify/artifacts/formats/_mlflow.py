@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MLflow's `MLmodel`: which module loads the model, which of its files are code or pickles, and whether all lie in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bastide.verify.artifacts.formats._repository_rules import leads_out
+from bastide.verify.artifacts.formats._targets import CONFIGURATION, harmful
+from bastide.verify.artifacts.formats._yaml import Node
+from bastide.verify.artifacts.formats._yaml_tags import Found
+from bastide.verify.artifacts.model import Severity, Tier
+
+PATHS = frozenset({
+    "data", "path", "model_path", "model_data", "model_file", "python_model", "pickled_model", "code", "conda", "virtualenv", "env", "resources",
+    "artifact_path", "pipeline", "saved_model_dir", "extra_files", "requirements_file", "context_path", "components",
+})  # fmt: skip
+"""Keys of flavours whose values loaders join to the model's folder."""
+PICKLES = frozenset({"pickle", "cloudpickle", "joblib", "dill"})
+
+
+def model(document: Node) -> Iterator[Found]:
+    """What loading the model does."""
+    flavours = document.get("flavors")
+    for name, flavour in flavours.pairs if flavours else ():
+        yield from _loader(flavour)
+        yield from _code(flavour)
+        yield from _pickle(name.text or "", flavour)
+        for node in flavour.below():
+            for key, value in node.pairs:
+                if key.text in PATHS:
+                    yield from _path(value)
+
+
+def _loader(flavour: Node) -> Iterator[Found]:
+    node = flavour.get("loader_module")
+    if node is None or node.text is None or node.text.partition(".")[0] in CONFIGURATION.flavours:
+        return
+    effect = harmful(f"{node.text}.x")
+    what = (
+        f"has MLflow import a module that {effect}"
+        if effect
+        else "has MLflow load it by a module that isn't its own: that code decides what happens"
+    )
+    yield Found("mlflow/loader", Tier.POLICY, Severity.MEDIUM, what, node.at, node.text)
+
+
+def _code(flavour: Node) -> Iterator[Found]:
+    code, script = flavour.get("code"), flavour.get("model_code_path")
+    if script is not None and script.text and script.text not in ("null", "~"):
+        yield Found(
+            "mlflow/model-code",
+            Tier.POLICY,
+            Severity.MEDIUM,
+            "is code that MLflow runs to load it: read it before",
+            script.at,
+            script.text,
+        )
+    if code is not None and code.text and code.text not in ("null", "~"):
+        yield Found(
+            "mlflow/code-paths",
+            Tier.POLICY,
+            Severity.MEDIUM,
+            "puts a folder of its own on the path of Python modules: read what is there",
+            code.at,
+            code.text,
+        )
+
+
+def _pickle(name: str, flavour: Node) -> Iterator[Found]:
+    for key in ("python_model", "pickled_model"):
+        node = flavour.get(key)
+        if node is not None and node.text and not node.text.endswith(".py"):
+            yield _unpickles(node)
+        elif node is not None and node.text:
+            yield Found(
+                "mlflow/model-code",
+                Tier.POLICY,
+                Severity.MEDIUM,
+                "is code that MLflow runs to load it: read it before",
+                node.at,
+                node.text,
+            )
+    kind = flavour.get("serialization_format")
+    if kind is not None and kind.text in PICKLES and name != "python_function" and flavour.get("pickled_model") is None:
+        yield _unpickles(kind)
+
+
+def _unpickles(node: Node) -> Found:
+    return Found(
+        "mlflow/pickle",
+        Tier.POLICY,
+        Severity.LOW,
+        "is loaded as a pickle: what that does is said where that file is scanned",
+        node.at,
+        node.text or "",
+    )
+
+
+def _path(value: Node) -> Iterator[Found]:
+    for node in [value, *value.items, *(below for _, below in value.pairs)]:
+        if node.text and leads_out(node.text):
+            yield Found(
+                "mlflow/path",
+                Tier.EXECUTES,
+                Severity.HIGH,
+                "has MLflow read outside of the model's folder. Don't load it",
+                node.at,
+                node.text,
+            )
