@@ -34,6 +34,11 @@ HONEST = {
     "t.yaml": "AWSTemplateFormatVersion: x\nParameters: {P: {Default: d}}\nResources:\n  A:\n    Type: AWS::Bedrock::Agent\n    Properties: {X: !Sub 'a-${P}', Y: !GetAtt A.Arn, Z: !If [c, !Ref P, b]}\n",
     "c/Chart.yaml": "name: c\nappVersion: 1\ndependencies: [{name: d}]\n",
     "c/values.yaml": "a: {image: {repository: x/y, tag: z}, env: {K: v}, service: {type: LoadBalancer, port: 1}, ingress: {enabled: true, hosts: [{host: h}]}}\n",
+    "t/Chart.yaml": "name: t\n",
+    "t/values.yaml": "a: {image: {repository: x/y, tag: z}, env: {K: v}}\n",
+    "t/templates/d.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: '{{ include \"c.n\" . }}'}\nspec:\n  template:\n    spec:\n      containers:\n"
+    "        - image: \"{{ .Values.a.image.repository | default (printf \"%s\" .Chart.Name) }}\"\n          env:\n          {{- range $k, $v := .Values.a.env }}\n          - name: {{ $k }}\n            value: {{ $v | quote }}\n          {{- end }}\n          {{- toYaml .Values.a | nindent 10 }}\n",
+    "t/templates/_h.tpl": '{{- define "c.n" -}}{{ if .Values.a }}{{ .Release.Name }}{{ else }}x{{ end }}{{- end }}',
     "m.bicep": "param n string = 'a'\nvar v = '${n}-x'\nresource r 'A/b@1' = if (n == 'a') {\n  name: v\n  p: { q: [for d in [1, 2]: { e: d }], s: r.id, t: empty(n) ? 1 : 2 }\n}\nmodule m './m.bicep' = { params: { n: v } }\n",
     "arm.json": '{"$schema": "x/deploymentTemplate.json#", "parameters": {"n": {"defaultValue": "a"}}, "resources": [{"type": "A/b", "name": "[parameters(\'n\')]", "properties": {"x": "[variables(\'n\')]"}}]}',
     ".env": "A=b\nexport C='d'\n",
@@ -60,7 +65,9 @@ def whole(files: dict[str, str]) -> Reading:
 def test_the_honest_files_are_all_read() -> None:
     """The mutations below start from files in which something is found."""
     found = whole(HONEST)
-    assert {r.place.file for r in found.resources} == set(HONEST)
+    beside = {"t/Chart.yaml", "t/values.yaml", "t/templates/_h.tpl"}
+    assert {r.place.file for r in found.resources} == set(HONEST) - beside
+    assert beside <= found.read
     assert found.problems == ()
 
 

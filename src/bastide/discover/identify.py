@@ -40,7 +40,8 @@ def _ways(group: Group) -> tuple[str, str, str, str]:
     in_folder = f"{folder}.{name}" if folder else name
     with_kind = f"{in_folder}-{slug(group.kind.rpartition('.')[2])}"
     first = group.pieces[0].resource.id if group.pieces else f"{group.made[0][1].rule.prefix}:{group.made[0][1].name}"
-    return name, in_folder, with_kind, f"{with_kind}-{blake2b(first.encode(), digest_size=3).hexdigest()}"
+    digest = blake2b(first.encode(errors="surrogatepass"), digest_size=3).hexdigest()
+    return name, in_folder, with_kind, f"{with_kind}-{digest}"
 
 
 def _name(group: Group) -> tuple[str, str]:

@@ -24,6 +24,8 @@ _BACKENDS = (
     "spec.rules.backendRefs.name",
     "spec.http.route.destination.host",
 )
+NAMESPACE = "default"
+"""Where a release goes that isn't put elsewhere."""
 _EMBEDDED = ("serveConfigV2", "config.yaml", "config")
 """Fields whose text is YAML itself."""
 
@@ -38,6 +40,8 @@ class Object:
     value: Value
     file: str
     id: str
+    scope: str = ""
+    """Where short names resolve; by default its folder."""
 
 
 class Kubernetes:
@@ -56,13 +60,19 @@ class Kubernetes:
         """The objects of all files, with references between them resolved: in the file first, then in its folder, then anywhere."""
         objects: list[Object] = []
         problems: list[Problem] = []
+        charts = tuple(posixpath.join(posixpath.dirname(f), "templates", "") for f in tree.named("Chart.yaml"))
         for file in files:
-            if (text := tree.read(file)) is None:
+            if file.startswith(charts) or (text := tree.read(file)) is None:
                 continue
             documents, wrong = _documents(text, file)
             problems += wrong
-            objects += [o for d in documents for o in _objects(d, file)]
-        return Reading(tuple(_Resolver(objects).resources()), tuple(problems), frozenset(files))
+            objects += [o for d in documents for o in objects_of(d, file)]
+        return Reading(tuple(resources_of(objects)), tuple(problems), frozenset(files))
+
+
+def resources_of(objects: Sequence[Object]) -> Iterator[Resource]:
+    """The objects and their containers, with the references between them."""
+    return _Resolver(objects).resources()
 
 
 def _documents(text: str, file: str) -> tuple[list[Value], list[Problem]]:
@@ -72,13 +82,14 @@ def _documents(text: str, file: str) -> tuple[list[Value], list[Problem]]:
     return read_yaml(text, file)
 
 
-def _objects(document: Value, file: str) -> Iterator[Object]:
+def objects_of(document: Value, file: str, scope: str = "") -> Iterator[Object]:
+    """The objects of a document, those of lists one by one."""
     if not isinstance(document.data, Mapping):
         return
     kind = text_of(document, "kind")
     if kind.endswith("List") and "items" in document.data:
         for item in document.find("items"):
-            yield from _objects(item, file)
+            yield from objects_of(item, file, scope)
         return
     name = (
         text_of(document, "metadata.name")
@@ -88,7 +99,7 @@ def _objects(document: Value, file: str) -> Iterator[Object]:
     namespace = text_of(document, "metadata.namespace")
     if kind and "apiVersion" in document.data and kind not in ("Kustomization", "CustomResourceDefinition"):
         where = f"{namespace}/" if namespace else ""
-        yield Object(kind, name, namespace, document, file, f"{file}: {where}{kind}/{name}")
+        yield Object(kind, name, namespace, document, file, f"{file}: {where}{kind}/{name}", scope)
 
 
 class _Resolver:
@@ -173,7 +184,7 @@ class _Resolver:
         return one.namespace == other.namespace or not one.namespace or not other.namespace
 
     def _near(self, one: Object, other: Object) -> bool:
-        return posixpath.dirname(one.file) == posixpath.dirname(other.file)
+        return scope_of(one) == scope_of(other)
 
     def _nearest(self, one: Object, others: Sequence[Object]) -> list[Object]:
         same_file = [o for o in others if o.file == one.file]
@@ -184,7 +195,7 @@ class _Resolver:
         found: dict[str, list[str]] = defaultdict(list)
         for service in self._by_kind["Service"]:
             for workload in self._selected(service, "spec.selector"):
-                name, space = service.name, service.namespace
+                name, space = service.name, service.namespace or (NAMESPACE if service.scope else "")
                 found[workload].append(f"host:{name}@{scope_of(service)}")
                 for suffix in (f".{space}", f".{space}.svc", f".{space}.svc.cluster.local") if space else (".svc",):
                     found[workload].append(f"host:{name}{suffix}@{scope_of(service)}")
@@ -204,8 +215,8 @@ class _Resolver:
 
 
 def scope_of(one: Object) -> str:
-    """Where short names of an object resolve: its folder."""
-    return f"kubernetes:{posixpath.dirname(one.file)}"
+    """Where short names of an object resolve: its release, or its folder."""
+    return one.scope or f"kubernetes:{posixpath.dirname(one.file)}"
 
 
 def _embedded(key: str, value: Value) -> Value:

@@ -82,6 +82,8 @@ def containers(one: Object, pod: Pod, configuration: Configuration) -> Iterator[
         id_ = f"{prefix}/{inner}"
         main = main or id_
         place = container.data["name"].place if "name" in container.data else container.place
+        # A template's values come from elsewhere; the container stands in the template.
+        place = place if place.file == container.place.file else container.place
         yield Resource(
             id_, "container", name, Value(_body(container, pod, one, early, configuration), place), replace(place, end=container.place.end),
             names=(f"host:{one.name}@{scope_of(one)}",) if number == 0 and not several else (), scope=scope_of(one),

@@ -1,52 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Helm charts by their values: no template is rendered, so what templates add is unknown, and the result says that it is incomplete."""
+"""Charts by their values alone: every part that names an image is a container; its service and ingress say how it is reached."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
-from bastide.discover.interface import Tree
-from bastide.discover.model import REST, Place, Problem, Reading, Resource, State, Value
-from bastide.discover.readers.yaml_ import read_yaml
+from bastide.discover.model import REST, Resource, State, Value
 
 _DEPTH = 6
 _SECURITY = ("securityContext", "podSecurityContext", "containerSecurityContext")
-
-
-class Helm:
-    """Every part of a chart's values that names an image is a container; its service and ingress say how it is reached."""
-
-    name = "helm"
-
-    def wants(self, path: str, head: Callable[[], str]) -> bool:  # noqa: ARG002 (the name settles it)
-        """`Chart.yaml`; the values beside it are read with it."""
-        return PurePosixPath(path).name == "Chart.yaml"
-
-    def read(self, tree: Tree, files: Sequence[str]) -> Reading:
-        """The containers of all charts and the charts on which they depend."""
-        found: list[Resource] = []
-        problems: list[Problem] = []
-        read = set(files)
-        for file in files:
-            folder = posixpath.dirname(file)
-            chart = _document(tree, file, problems)
-            values = posixpath.join(folder, "values.yaml")
-            root = _document(tree, values, problems) if values in tree.sizes else None
-            read.add(values)
-            if chart is None:
-                continue
-            name = next((str(v.data) for v in chart.find("name")), posixpath.basename(folder))
-            version = next(iter(chart.find("appVersion")), None)
-            found += _dependencies(chart, folder)
-            if root is not None:
-                found += [r for part in _parts(root, name, "", 0) for r in _resources(part, folder, version)]
-            if any(f.startswith(posixpath.join(folder, "templates", "")) for f in tree.files):
-                message = "is a Helm chart: its values were read, its templates are not rendered; `helm template` gives manifests that can be read"
-                problems.append(Problem(Place(file, 1), message))
-        return Reading(tuple(found), tuple(problems), frozenset(read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +19,10 @@ class _Part:
     values: Value
 
 
-def _document(tree: Tree, file: str, problems: list[Problem]) -> Value | None:
-    text = tree.read(file)
-    if text is None:
-        return None
-    documents, wrong = read_yaml(text, file)
-    problems += wrong
-    return documents[0] if documents and isinstance(documents[0].data, Mapping) else None
-
-
-def _dependencies(chart: Value, folder: str) -> Iterator[Resource]:
-    for dependency in chart.find("dependencies"):
-        name = next((str(v.data) for v in dependency.find("name")), "")
-        if name:
-            yield Resource(
-                f"{folder or '.'}: chart {name}",
-                "helm/dependency",
-                name,
-                dependency,
-                dependency.place,
-                scope=f"helm:{folder}",
-            )
+def by_values(values: Value, name: str, folder: str, version: Value | None) -> Iterator[Resource]:
+    """The containers that a chart's values speak of, for charts whose templates give none."""
+    for part in _parts(values, name, "", 0):
+        yield from _resources(part, folder, version)
 
 
 def _parts(values: Value, name: str, path: str, depth: int) -> Iterator[_Part]:
