@@ -42,7 +42,27 @@ class Compose:
         # The file that Compose takes by itself first: the others are variants of it.
         ordered = sorted(files, key=lambda f: (posixpath.dirname(f), not _STANDARD.search(f), f))
         resources = [r for file in ordered if not _OVERRIDE.search(file) for r in reader.project(file)]
+        resources = list(_whole(resources, reader.problems))
         return Reading(tuple(_apart(resources)), tuple(dict.fromkeys(reader.problems)), frozenset(files))
+
+
+def _whole(resources: list[Resource], problems: list[Problem]) -> Iterator[Resource]:
+    """A service without an image is laid over the one of that name in another file of the folder: it is called like that."""
+    names = {r.id: r.name for r in reversed(resources) if _has_image(r)}
+    for resource in resources:
+        if _has_image(resource):
+            yield resource
+        elif resource.id in names:
+            file = PurePosixPath(resource.place.file).name
+            yield replace(resource, name=names[resource.id], variant=resource.variant or file)
+        else:
+            problems.append(
+                Problem(resource.place, f"`{resource.name}` has no image: it belongs over a file that isn't here")
+            )
+
+
+def _has_image(resource: Resource) -> bool:
+    return bool({"image", "build"} & set(resource.body.data))
 
 
 def _apart(resources: list[Resource]) -> Iterator[Resource]:

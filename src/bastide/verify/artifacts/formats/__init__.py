@@ -6,6 +6,7 @@ from bastide.verify.artifacts.formats.chat_template import ChatTemplateReader
 from bastide.verify.artifacts.formats.compressed import CompressedReader
 from bastide.verify.artifacts.formats.gguf import GgufReader
 from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
+from bastide.verify.artifacts.formats.notebook import NotebookReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.onnx import OnnxReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none, is_refused
@@ -38,6 +39,7 @@ READERS: tuple[Reader, ...] = (
     TfliteReader(),
     RepositoryReader(),
     PythonCodeReader(),
+    NotebookReader(),
     RequirementsReader(),
     YamlReader(),
 )
