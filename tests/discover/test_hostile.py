@@ -34,6 +34,8 @@ HONEST = {
     "t.yaml": "AWSTemplateFormatVersion: x\nParameters: {P: {Default: d}}\nResources:\n  A:\n    Type: AWS::Bedrock::Agent\n    Properties: {X: !Sub 'a-${P}', Y: !GetAtt A.Arn, Z: !If [c, !Ref P, b]}\n",
     "c/Chart.yaml": "name: c\nappVersion: 1\ndependencies: [{name: d}]\n",
     "c/values.yaml": "a: {image: {repository: x/y, tag: z}, env: {K: v}, service: {type: LoadBalancer, port: 1}, ingress: {enabled: true, hosts: [{host: h}]}}\n",
+    "z/kustomization.yaml": "resources: [d.yaml]\nimages: [{name: a/b, newTag: v2}]\npatches:\n  - target: {kind: Pod}\n    patch: |-\n      - {op: add, path: /spec/containers/0/args/-, value: x}\n",
+    "z/d.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: z}\nspec: {containers: [{name: a, image: 'a/b:1', args: [y]}]}\n",
     "t/Chart.yaml": "name: t\n",
     "t/values.yaml": "a: {image: {repository: x/y, tag: z}, env: {K: v}}\n",
     "t/templates/d.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: '{{ include \"c.n\" . }}'}\nspec:\n  template:\n    spec:\n      containers:\n"
@@ -65,7 +67,7 @@ def whole(files: dict[str, str]) -> Reading:
 def test_the_honest_files_are_all_read() -> None:
     """The mutations below start from files in which something is found."""
     found = whole(HONEST)
-    beside = {"t/Chart.yaml", "t/values.yaml", "t/templates/_h.tpl"}
+    beside = {"z/kustomization.yaml", "t/Chart.yaml", "t/values.yaml", "t/templates/_h.tpl"}
     assert {r.place.file for r in found.resources} == set(HONEST) - beside
     assert found.problems == ()
 

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from bastide.discover.importers.helm.parts import by_values
 from bastide.discover.importers.helm.render import Renderer
 from bastide.discover.importers.helm.syntax import Block, Node, parse
-from bastide.discover.importers.kubernetes.importer import NAMESPACE, Object, objects_of, resources_of
+from bastide.discover.importers.kubernetes.importer import resources_of
+from bastide.discover.importers.kubernetes.objects import NAMESPACE, Object, objects_of
 from bastide.discover.interface import Tree
 from bastide.discover.model import REST, Place, Problem, Reading, Resource, State, Value
 from bastide.discover.readers.yaml_ import read_yaml

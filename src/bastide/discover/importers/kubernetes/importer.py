@@ -7,11 +7,13 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bastide.discover.importers.kubernetes.pods import Configuration, containers, pods, text_of
+from bastide.discover.importers.kubernetes import kustomize
+from bastide.discover.importers.kubernetes.objects import NAMESPACE, Object, objects_of, scope_of, text_of
+from bastide.discover.importers.kubernetes.pods import Configuration, containers, pods
 from bastide.discover.interface import Tree
-from bastide.discover.model import Place, Problem, Reading, Resource, Value
+from bastide.discover.model import Problem, Reading, Resource, Value
 from bastide.discover.readers.json_ import read_json
 from bastide.discover.readers.yaml_ import read_yaml
 
@@ -24,24 +26,8 @@ _BACKENDS = (
     "spec.rules.backendRefs.name",
     "spec.http.route.destination.host",
 )
-NAMESPACE = "default"
-"""Where a release goes that isn't put elsewhere."""
 _EMBEDDED = ("serveConfigV2", "config.yaml", "config")
 """Fields whose text is YAML itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """One object of the API."""
-
-    kind: str
-    name: str
-    namespace: str
-    value: Value
-    file: str
-    id: str
-    scope: str = ""
-    """Where short names resolve; by default its folder."""
 
 
 class Kubernetes:
@@ -50,7 +36,9 @@ class Kubernetes:
     name = "kubernetes"
 
     def wants(self, path: str, head: Callable[[], str]) -> bool:
-        """YAML and JSON files with `apiVersion` and `kind` near the beginning; no templates."""
+        """YAML and JSON files with `apiVersion` and `kind` near the beginning, and kustomizations; no templates."""
+        if posixpath.basename(path) in kustomize.NAMES:
+            return True
         if not path.endswith((".yaml", ".yml", ".json")):
             return False
         begin = head()
@@ -58,16 +46,46 @@ class Kubernetes:
 
     def read(self, tree: Tree, files: Sequence[str]) -> Reading:
         """The objects of all files, with references between them resolved: in the file first, then in its folder, then anywhere."""
-        objects: list[Object] = []
-        problems: list[Problem] = []
+        reader = _Files(tree)
         charts = tuple(posixpath.join(posixpath.dirname(f), "templates", "") for f in tree.named("Chart.yaml"))
-        for file in files:
-            if file.startswith(charts) or (text := tree.read(file)) is None:
-                continue
-            documents, wrong = _documents(text, file)
-            problems += wrong
-            objects += [o for d in documents for o in objects_of(d, file)]
-        return Reading(tuple(resources_of(objects)), tuple(problems), frozenset(files))
+        folders = {posixpath.dirname(f): f for f in files if posixpath.basename(f) in kustomize.NAMES}
+        world = kustomize.World(reader.documents, tree.read, objects_of, folders, tree.sizes)
+        built = list(kustomize.build(world))
+        # What a kustomization takes in isn't deployed as it stands.
+        plain = [f for f in files if f not in world.used and not f.startswith(charts)]
+        objects = [o for file in plain for d in reader.documents(file) for o in objects_of(d, file)]
+        resources = list(resources_of(objects))
+        resources += _variants([(folder, list(resources_of(group))) for folder, group in built])
+        problems = dict.fromkeys((*reader.problems, *world.problems))
+        return Reading(tuple(resources), tuple(problems), frozenset(files) | world.used)
+
+
+class _Files:
+    """The documents of files, each file read once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._read: dict[str, list[Value]] = {}
+        self.problems: list[Problem] = []
+
+    def documents(self, file: str) -> list[Value]:
+        if file not in self._read:
+            text = self._tree.read(file)
+            self._read[file], wrong = _documents(text, file) if text is not None else ([], [])
+            self.problems += wrong
+        return self._read[file]
+
+
+def _variants(groups: Sequence[tuple[str, Sequence[Resource]]]) -> Iterator[Resource]:
+    """What several overlays make of one base are variants of it."""
+    seen: set[str] = set()
+    for folder, resources in groups:
+        for resource in resources:
+            if resource.id in seen:
+                yield replace(resource, id=f"{resource.id} ({folder})", variant=folder)
+            else:
+                yield resource
+        seen |= {r.id for r in resources}
 
 
 def resources_of(objects: Sequence[Object]) -> Iterator[Resource]:
@@ -80,26 +98,6 @@ def _documents(text: str, file: str) -> tuple[list[Value], list[Problem]]:
         root, problems = read_json(text, file)
         return [root] if root is not None else [], problems
     return read_yaml(text, file)
-
-
-def objects_of(document: Value, file: str, scope: str = "") -> Iterator[Object]:
-    """The objects of a document, those of lists one by one."""
-    if not isinstance(document.data, Mapping):
-        return
-    kind = text_of(document, "kind")
-    if kind.endswith("List") and "items" in document.data:
-        for item in document.find("items"):
-            yield from objects_of(item, file, scope)
-        return
-    name = (
-        text_of(document, "metadata.name")
-        or text_of(document, "metadata.generateName").rstrip("-")
-        or posixpath.basename(file)
-    )
-    namespace = text_of(document, "metadata.namespace")
-    if kind and "apiVersion" in document.data and kind not in ("Kustomization", "CustomResourceDefinition"):
-        where = f"{namespace}/" if namespace else ""
-        yield Object(kind, name, namespace, document, file, f"{file}: {where}{kind}/{name}", scope)
 
 
 class _Resolver:
@@ -214,17 +212,9 @@ class _Resolver:
         return sorted(self._by_kind[kind], key=lambda o: (o.file != one.file, not self._near(one, o)))
 
 
-def scope_of(one: Object) -> str:
-    """Where short names of an object resolve: its release, or its folder."""
-    return one.scope or f"kubernetes:{posixpath.dirname(one.file)}"
-
-
 def _embedded(key: str, value: Value) -> Value:
     """YAML in a text, read with its own lines."""
     if key not in _EMBEDDED or not isinstance(value.data, str) or ":" not in value.data:
         return value
     documents, problems = read_yaml(_TEMPLATE.sub("", value.data), value.place.file, value.place.line + 1)
     return documents[0] if documents and not problems else value
-
-
-__all__ = ["Kubernetes", "Object", "Place"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bastide.discover.importers.kubernetes.objects import Object, scope_of, text_of
 from bastide.discover.model import Resource, State, Value
-
-if TYPE_CHECKING:
-    from bastide.discover.importers.kubernetes.importer import Object
 
 Configuration = Mapping[str, Mapping[str, Mapping[str, Value]]]
 """`ConfigMap` and `Secret`: name -> key -> value."""
@@ -26,11 +24,6 @@ class Pod:
     labels: Mapping[str, str]
     group: str
     """Name of the group in the object, where it has several: `head`, `gpu-group`."""
-
-
-def text_of(value: Value, path: str) -> str:
-    """The first text at a path; ''."""
-    return next((str(v.data) for v in value.find(path) if isinstance(v.data, (str, int))), "")
 
 
 def pods(root: Value) -> Iterator[Pod]:
@@ -67,8 +60,6 @@ def _has_containers(value: Value) -> bool:
 
 def containers(one: Object, pod: Pod, configuration: Configuration) -> Iterator[Resource]:
     """The containers of a pod: the main one first, called like the object; sidecars and what runs before it are part of it."""
-    from bastide.discover.importers.kubernetes.importer import scope_of
-
     several = f"/{pod.group}" if pod.group else ""
     prefix, main = f"{one.id}{several}", ""
     listed = [(c, False) for c in pod.spec.data["containers"].elements()]
