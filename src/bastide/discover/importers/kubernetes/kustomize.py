@@ -167,7 +167,7 @@ def _patches(world: World, folder: str, entry: Value) -> Sequence[Value]:
     if inside in world.files:
         world.used.add(inside)
         return world.documents(inside)
-    if not text or "\n" not in text:
+    if not text or (isinstance(entry.data, str) and "\n" not in text):
         world.problems.append(
             Problem(entry.place, "names a patch that isn't in this folder; what it changes isn't known")
         )
