@@ -10,6 +10,7 @@ from bastide.catalog.load import load_vocabulary
 from bastide.catalog.model import Catalog
 from bastide.discover.actors import with_actors
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
+from bastide.discover.hosted import with_hosted
 from bastide.discover.importers import importers
 from bastide.discover.interface import Importer, Limits, Tree, together
 from bastide.discover.model import Place, Problem, Reading
@@ -35,7 +36,9 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     folder = Folder(root, limits)
     tree = folder.tree()
     reading = read(tree, importers())
-    components, flows = with_actors(*resolve(with_programs(reading.resources, tree.files), load_types(packs)))
+    components, flows = with_actors(
+        *resolve(with_programs(list(with_hosted(reading.resources)), tree.files), load_types(packs))
+    )
     by_id = {c.id: c for c in components}
     judged = list(Judge(by_id, flows, load_vocabulary(packs)).judge(load_baselines(packs)))
     return Discovery(

@@ -28,6 +28,8 @@ _GLOBAL = ("arn", "model", "url", "id", "image-digest", "server")
 """Prefixes of names that mean the same thing wherever they stand."""
 _SHARED = ("provider",)
 """Prefixes of names that mean whatever answers to them; several things may have one."""
+_UNCALLED = ("identity", "network", "ops.")
+"""Kinds that a variable may name without anything being sent to them."""
 _TEXT = 4096
 
 
@@ -213,6 +215,7 @@ class _Resolver:
         home = self._groups[piece.resource.id]
         for part in ("env", "command"):
             for path, value in (leaf for v in piece.resource.find(part) for leaf in v.leaves()):
+                self._referenced(piece, home, path, value)
                 text = as_text(value)
                 if text and (
                     part == "command" or "://" in text or re.search(r":\d", text) or _ADDRESS_NAME.search(path)
@@ -220,6 +223,15 @@ class _Resolver:
                     for target in self._hosts(text, piece.resource.scope):
                         if target is not home and target.kind:
                             self._flow(home, target, LinkRule(to=path), piece, value.place)
+
+    def _referenced(self, piece: Piece, home: Group, path: str, value: Value) -> None:
+        """Flows from variables that are an attribute of something else: its endpoint, its name, its key."""
+        for ref in value.refs:
+            target = self._groups.get(ref)
+            if target is None or target is home or not target.kind or target.kind.startswith(_UNCALLED):
+                continue
+            rule = LinkRule(to=path, verb="reads", back=True) if target.kind == "secret" else LinkRule(to=path)
+            self._flow(home, target, rule, piece, value.place)
 
     def _hosts(self, text: str, scope: str) -> Iterator[Group]:
         for match in _ADDRESS.finditer(text[:_TEXT]):

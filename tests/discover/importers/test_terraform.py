@@ -190,21 +190,3 @@ def test_an_independent_reader_finds_the_same_resources(tmp_path: Path) -> None:
     ours = {r.id.removeprefix(".: "): r for r in Terraform().read(tree, list(tree.files)).resources}
     assert set(ours) == set(theirs)
     assert ours["aws_s3_bucket.one"].body.plain()["bucket"] == theirs["aws_s3_bucket.one"]["bucket"] == "x-b"
-
-
-def test_the_containers_of_a_task_are_containers() -> None:
-    """Definitions in `jsonencode` and in a text; environment, secrets, ports."""
-    definition = '[{ name = "llm", image = "vllm/vllm-openai:v1", environment = [{ name = "A", value = "b" }], '
-    definition += 'secrets = [{ name = "K", valueFrom = "x" }] }]'
-    found = one(
-        f'resource "aws_ecs_task_definition" "t" {{\n  container_definitions = jsonencode({definition})\n}}\n',
-        "container",
-    )
-    assert (found.name, found.find("image")[0].data, found.find("env.A")[0].data) == ("llm", "vllm/vllm-openai:v1", "b")
-    assert found.find("env.K")[0].refs == ("secret:K",)
-    text = (
-        'resource "aws_ecs_task_definition" "t" {\n  container_definitions = <<EOT\n[{"name": "llm",\n  "image": "i",\n'
-    )
-    text += '  "portMappings": [{"containerPort": 8000}]}]\nEOT\n}\n'
-    found = one(text, "container")
-    assert (found.find("image")[0].place.line, found.find("ports.container")[0].data) == (4, 8000)

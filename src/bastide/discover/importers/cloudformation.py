@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bastide.discover.importers.ecs import containers
 from bastide.discover.interface import Tree
 from bastide.discover.model import Problem, Reading, Resource, State, Value
 from bastide.discover.readers.json_ import read_json
@@ -42,7 +41,6 @@ class CloudFormation:
             problems += wrong
             if root is not None and isinstance(root.data, Mapping):
                 found += _Template(root, file).resources()
-        found += [c for task in found for c in containers(task)]
         return Reading(tuple(found), tuple(problems), frozenset(files))
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
-from bastide.discover.importers.ecs import containers
 from bastide.discover.importers.terraform.evaluate import Budget, Evaluator
 from bastide.discover.importers.terraform.module import Folder, Instance, local_path
 from bastide.discover.interface import Tree
@@ -40,7 +39,6 @@ class Terraform:
         for root in _roots(folders):
             found += _read_root(tree, folders, root, problems)
         found = list(_variants(found))
-        found += [c for task in found for c in containers(task)]
         for file in files:
             if file.endswith((".json", ".tfstate")):
                 found += _shown(tree, file, problems)
