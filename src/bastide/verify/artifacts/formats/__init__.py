@@ -2,10 +2,12 @@
 """The readers, one file each."""
 
 from bastide.verify.artifacts.formats._hdf5_bytes import find_signature
+from bastide.verify.artifacts.formats.catboost import CatboostReader
 from bastide.verify.artifacts.formats.chat_template import ChatTemplateReader
 from bastide.verify.artifacts.formats.compressed import CompressedReader
 from bastide.verify.artifacts.formats.gguf import GgufReader
 from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
+from bastide.verify.artifacts.formats.lightgbm import LightgbmReader
 from bastide.verify.artifacts.formats.notebook import NotebookReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.onnx import OnnxReader
@@ -18,6 +20,7 @@ from bastide.verify.artifacts.formats.saved_model import SavedModelReader, Tenso
 from bastide.verify.artifacts.formats.sevenzip import SevenZipReader
 from bastide.verify.artifacts.formats.tar import TarReader
 from bastide.verify.artifacts.formats.tflite import TfliteReader
+from bastide.verify.artifacts.formats.xgboost import XgboostReader
 from bastide.verify.artifacts.formats.yaml_file import YamlReader
 from bastide.verify.artifacts.formats.zip import ZipReader
 from bastide.verify.artifacts.interface import Reader, Source
@@ -37,6 +40,9 @@ READERS: tuple[Reader, ...] = (
     SavedModelReader(),
     TensorflowVariablesReader(),
     TfliteReader(),
+    XgboostReader(),
+    LightgbmReader(),
+    CatboostReader(),
     RepositoryReader(),
     PythonCodeReader(),
     NotebookReader(),

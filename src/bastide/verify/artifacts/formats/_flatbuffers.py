@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterator
 
 from bastide.verify.artifacts.interface import Buffer
 
 MAX_ITEMS = 1_000_000
+MAX_NUMBERS = 50_000_000
 
 
 class NotFlatbuffer(Exception):
@@ -62,10 +64,27 @@ class Table:
         for item in range(begin, begin + 4 * count, 4):
             yield Table(self.data, item + self._number("<I", item))
 
-    def _vector(self, at: int, width: int) -> tuple[int, int]:
+    def texts(self, index: int) -> list[str]:
+        """The texts of a vector, at most 1000 bytes of each."""
+        at = self.field(index)
+        found: list[str] = []
+        if at:
+            begin, count = self._vector(at, 4)
+            for item in range(begin, begin + 4 * count, 4):
+                start, size = self._vector(item, 1)
+                found.append(bytes(self.data[start : start + min(size, 1000)]).rstrip(b"\0").decode("utf-8", "replace"))
+        return found
+
+    def integers(self, index: int) -> array[int]:
+        """The 32-bit numbers of a vector."""
+        at = self.field(index)
+        begin, count = self._vector(at, 4, MAX_NUMBERS) if at else (0, 0)
+        return array("i", bytes(self.data[begin : begin + 4 * count]))
+
+    def _vector(self, at: int, width: int, most: int = MAX_ITEMS) -> tuple[int, int]:
         begin = at + self._number("<I", at)
         count = self._number("<I", begin)
-        if count > MAX_ITEMS and width > 1:
+        if count > most and width > 1:
             raise NotFlatbuffer(f"{count} items", begin)
         if begin + 4 + count * width > len(self.data):
             raise NotFlatbuffer("a list ends behind the end of the file", begin)
