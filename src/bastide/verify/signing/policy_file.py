@@ -8,21 +8,20 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bastide.catalog.fields import check_keys
 from bastide.errors import PlanError, SettingsError, did_you_mean
-from bastide.plan.yamlfile import Node, key_text, parse, read_text
+from bastide.plan.yamlfile import Node, parse, read_text
+from bastide.verify.fields import duration_of, flag_of, listed, mapping, range_of, text_of, texts_of
 from bastide.verify.signing.certificates import certificates
 from bastide.verify.signing.keys import public_key
-from bastide.verify.signing.policy import Demand, Method, Policy, Range, Rule, Signer
+from bastide.verify.signing.policy import Demand, Method, Policy, Rule, Signer
 from bastide.verify.signing.strict import Wrong
 
 FORMAT = 1
 SHORT_TYPES = ("scan", "evaluation", "provenance")
 VERDICTS = ("safe", "unsafe", "unknown")
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(\d{1,6})([smhdw])\Z")
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
 _SMALL = 1 << 20
@@ -62,12 +61,12 @@ class _Reader:
         version = root.get("bastide-trust")
         if version is None or version.value != FORMAT:
             (version or root).problem(f"`bastide-trust: {FORMAT}` is missing", "write it as the first line")
-        signers = {key: self._signer(key, node) for key, _, node in _mapping(root, "signers")}
+        signers = {key: self._signer(key, node) for key, _, node in mapping(root, "signers")}
         self._different(root, signers)
-        rules = tuple(self._rule(node, signers) for node in _list(root, "rules"))
+        rules = tuple(self._rule(node, signers) for node in listed(root, "rules"))
         if not rules:
             root.problem("there is no rule, so no model could ever hold", "add `rules:`")
-        revoked = dict(self._revoked(node) for node in _list(root, "revoked"))
+        revoked = dict(self._revoked(node) for node in listed(root, "revoked"))
         ledger_key = self._file(root, "ledger-key", lambda data: public_key(data).pem)
         return Policy(signers, rules, revoked, file, digest, ledger_key)
 
@@ -91,12 +90,12 @@ class _Reader:
             method=method,
             key=self._file(node, "key", public_key),
             roots=self._file(node, "certificate", certificates) or (),
-            subject=_text(node, "subject"),
-            alternative=_text(node, "alternative-name"),
-            identity=_text(node, "sigstore"),
-            issuer=_text(node, "issuer", required=method == "sigstore"),
+            subject=text_of(node, "subject"),
+            alternative=text_of(node, "alternative-name"),
+            identity=text_of(node, "sigstore"),
+            issuer=text_of(node, "issuer", required=method == "sigstore"),
             trust_root=self._path(node, "trust-root", required=method == "sigstore"),
-            models=_texts(node, "models") or ("*",),
+            models=texts_of(node, "models") or ("*",),
             not_before=_moment(node, "not-before"),
             expires=_moment(node, "expires"),
             location=node.location,
@@ -109,7 +108,7 @@ class _Reader:
                 continue
             first = seen.setdefault(signer.key.fingerprint, name)
             if first != name:
-                where = next((key for at, key, _ in _mapping(root, "signers") if at == name), root)
+                where = next((key for at, key, _ in mapping(root, "signers") if at == name), root)
                 message = f"signers `{first[:60]}` and `{name[:60]}` have the same key"
                 where.problem(message, "one signer has one name")
 
@@ -118,13 +117,13 @@ class _Reader:
         check_keys(node, known, "rule")
         signed_by = self._names(node, "signed-by", signers)
         return Rule(
-            models=_texts(node, "models", required=True),
+            models=texts_of(node, "models", required=True),
             signed_by=signed_by,
             threshold=_threshold(node, signed_by),
-            same_name=_flag(node, "same-name", True),
-            unsigned=_texts(node, "unsigned"),
-            ledger=_flag(node, "ledger", False),
-            attestations=tuple(self._demand(one, signers) for one in _list(node, "attestations")),
+            same_name=flag_of(node, "same-name", True),
+            unsigned=texts_of(node, "unsigned"),
+            ledger=flag_of(node, "ledger", False),
+            attestations=tuple(self._demand(one, signers) for one in listed(node, "attestations")),
             location=node.location,
         )
 
@@ -134,26 +133,26 @@ class _Reader:
             "evaluation": ("metrics", "datasets"),
             "provenance": ("builders", "materials"),
         }
-        type_ = _text(node, "type", required=True)
+        type_ = text_of(node, "type", required=True)
         if type_ and type_ not in kinds and ":" not in type_:
             hint = did_you_mean(type_, SHORT_TYPES)
             (node.get("type") or node).problem(f"`{type_[:60]}` is no type of attestation", hint)
         check_keys(node, ("type", "by", "threshold", "max-age", *kinds.get(type_, ())), f"demand for `{type_[:60]}`")
         by = self._names(node, "by", signers)
-        verdicts = _texts(node, "verdicts") or ("safe",)
+        verdicts = texts_of(node, "verdicts") or ("safe",)
         for verdict in set(verdicts) - set(VERDICTS):
             (node.get("verdicts") or node).problem(f"`{verdict[:60]}` is no verdict", did_you_mean(verdict, VERDICTS))
         return Demand(
             type=type_,
             by=by,
             threshold=_threshold(node, by),
-            max_age=_duration(node, "max-age"),
-            min_engine=_text(node, "min-engine"),
+            max_age=duration_of(node, "max-age"),
+            min_engine=text_of(node, "min-engine"),
             verdicts=verdicts,
-            metrics={key: _range(one) for key, _, one in _mapping(node, "metrics")},
+            metrics={key: range_of(one) for key, _, one in mapping(node, "metrics")},
             datasets=tuple(one.removeprefix("sha256:") for one in _patterned(node, "datasets", _DIGEST)),
-            builders=_texts(node, "builders"),
-            materials=_texts(node, "materials"),
+            builders=texts_of(node, "builders"),
+            materials=texts_of(node, "materials"),
             location=node.location,
         )
 
@@ -162,17 +161,17 @@ class _Reader:
         found = _patterned(node, "fingerprint", _FINGERPRINT)
         if not found:
             node.problem("`fingerprint` is missing", "`sha256:` and 64 digits, as `bastide verify` shows it")
-        return (found or ("",))[0], _text(node, "reason") or "no reason is given"
+        return (found or ("",))[0], text_of(node, "reason") or "no reason is given"
 
     def _names(self, node: Node, key: str, signers: Iterable[str]) -> tuple[str, ...]:
-        found = _texts(node, key, required=True)
+        found = texts_of(node, key, required=True)
         for name in found:
             if name not in signers:
                 (node.get(key) or node).problem(f"there is no signer `{name[:60]}`", did_you_mean(name, signers))
         return tuple(dict.fromkeys(found))
 
     def _path(self, node: Node, key: str, required: bool = False) -> Path | None:
-        text = _text(node, key, required)
+        text = text_of(node, key, required)
         return self._folder / text if text else None
 
     def _file(self, node: Node, key: str, read: Callable[[bytes], T]) -> T | None:
@@ -190,73 +189,12 @@ class _Reader:
         return None
 
 
-def _mapping(node: Node, key: str) -> list[tuple[str, Node, Node]]:
-    found = node.get(key)
-    if found is None or found.value is None:
-        return []
-    if not found.is_map:
-        found.problem(f"`{key}` is a mapping, found {found.describe()}")
-        return []
-    for _, _, one in found.items():
-        if not one.is_map:
-            one.problem(f"expected a mapping, found {one.describe()}")
-    return [item for item in found.items() if item[2].is_map]
-
-
-def _list(node: Node, key: str) -> list[Node]:
-    found = node.get(key)
-    if found is None or found.value is None:
-        return []
-    if not found.is_list:
-        found.problem(f"`{key}` is a list, found {found.describe()}", "begin each with `- `")
-        return []
-    for one in found.value:
-        if not one.is_map:
-            one.problem(f"expected a mapping, found {one.describe()}")
-    return [one for one in found.value if one.is_map]
-
-
-def _text(node: Node, key: str, required: bool = False) -> str:
-    found = node.get(key)
-    if found is None or found.value is None:
-        if required:
-            node.problem(f"`{key}` is missing")
-        return ""
-    if found.is_map or found.is_list or not (text := key_text(found).strip()):
-        found.problem(f"`{key}` is a text, found {found.describe()}")
-        return ""
-    return text
-
-
-def _texts(node: Node, key: str, required: bool = False) -> tuple[str, ...]:
-    found = node.get(key)
-    if found is None or found.value is None or found.value == []:
-        if required:
-            node.problem(f"`{key}` is missing")
-        return ()
-    items = found.value if found.is_list else [found]
-    for item in items:
-        if item.is_map or item.is_list or not key_text(item).strip():
-            item.problem(f"expected a text, found {item.describe()}")
-    return tuple(key_text(i).strip() for i in items if not (i.is_map or i.is_list) and key_text(i).strip())
-
-
 def _patterned(node: Node, key: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
-    found = _texts(node, key)
+    found = texts_of(node, key)
     for one in found:
         if not pattern.match(one):
             (node.get(key) or node).problem(f"`{one[:80]}` is no SHA-256", "`sha256:` and 64 hexadecimal digits")
     return found
-
-
-def _flag(node: Node, key: str, default: bool) -> bool:
-    found = node.get(key)
-    if found is None:
-        return default
-    if not isinstance(found.value, bool):
-        found.problem(f"`{key}` is `true` or `false`, found {found.describe()}")
-        return default
-    return found.value
 
 
 def _threshold(node: Node, signers: tuple[str, ...]) -> int:
@@ -271,19 +209,8 @@ def _threshold(node: Node, signers: tuple[str, ...]) -> int:
     return found.value
 
 
-def _duration(node: Node, key: str) -> float | None:
-    text = _text(node, key)
-    if not text:
-        return None
-    match = _DURATION.match(text)
-    if match is None:
-        (node.get(key) or node).problem(f"`{text[:40]}` is no time", "such as `12h`, `7d` or `4w`")
-        return None
-    return float(match[1]) * _UNITS[match[2]]
-
-
 def _moment(node: Node, key: str) -> datetime | None:
-    text = _text(node, key)
+    text = text_of(node, key)
     if not text:
         return None
     try:
@@ -297,17 +224,3 @@ def _moment(node: Node, key: str) -> datetime | None:
         hint = "such as `2027-06-30` or `2027-06-30T12:00:00Z`"
     (node.get(key) or node).problem(f"`{text[:40]}` is no date", hint)
     return None
-
-
-def _range(node: Node) -> Range:
-    check_keys(node, ("min", "max"), "range of a metric")
-    found: dict[str, Any] = {}
-    for key, _, one in node.items():
-        if key in ("min", "max"):
-            if isinstance(one.value, (int, float)) and not isinstance(one.value, bool):
-                found[key] = float(one.value)
-            else:
-                one.problem(f"`{key}` is a number, found {one.describe()}")
-    if not found:
-        node.problem("`min` or `max` is missing")
-    return Range(**found)
