@@ -96,3 +96,44 @@ def field(number: int, value: "int | bytes | str") -> bytes:
         return varint(number << 3) + varint(value)
     raw = value.encode() if isinstance(value, str) else value
     return varint(number << 3 | 2) + varint(len(raw)) + raw
+
+
+class Flat:
+    """A FlatBuffer: a table is a dict from field to number, text, table, list of texts and tables, or bytes (a list of numbers)."""
+
+    def __init__(self, content: dict[int, Any], mark: bytes = b"") -> None:
+        self.out = bytearray(4 + len(mark)) + bytearray(-len(mark) % 4)
+        self.out[4 : 4 + len(mark)] = mark
+        struct.pack_into("<I", self.out, 0, self._table(content))
+
+    def _table(self, content: dict[int, Any]) -> int:
+        count = max(content, default=-1) + 1
+        start = len(self.out) + 4 + 2 * count
+        start += -start % 4
+        shape = struct.pack(
+            f"<HH{count}H", 4 + 2 * count, 4 + 8 * count, *(4 + 8 * at if at in content else 0 for at in range(count))
+        )
+        self.out += bytes(start - len(self.out) - len(shape)) + shape + struct.pack("<i", len(shape)) + bytes(8 * count)
+        for at, value in content.items():
+            slot = start + 4 + 8 * at
+            if isinstance(value, int):
+                struct.pack_into("<Q", self.out, slot, value)
+            else:
+                struct.pack_into("<I", self.out, slot, self._put(value) - slot)
+        return start
+
+    def _put(self, value: Any) -> int:
+        if isinstance(value, dict):
+            return self._table(value)
+        self.out += bytes(-len(self.out) % 4)
+        start = len(self.out)
+        if isinstance(value, str):
+            self.out += struct.pack("<I", len(value.encode())) + value.encode() + b"\0"
+        elif isinstance(value, bytes):
+            self.out += struct.pack("<I", len(value) // 4) + value
+        else:
+            self.out += struct.pack("<I", len(value)) + bytes(4 * len(value))
+            for at, part in enumerate(value):
+                slot = start + 4 + 4 * at
+                struct.pack_into("<I", self.out, slot, self._put(part) - slot)
+        return start

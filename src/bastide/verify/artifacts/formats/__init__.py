@@ -5,6 +5,8 @@ from bastide.verify.artifacts.formats._hdf5_bytes import find_signature
 from bastide.verify.artifacts.formats.catboost import CatboostReader
 from bastide.verify.artifacts.formats.chat_template import ChatTemplateReader
 from bastide.verify.artifacts.formats.compressed import CompressedReader
+from bastide.verify.artifacts.formats.coreml import CoremlReader, CoremlWeightsReader
+from bastide.verify.artifacts.formats.executorch import ExecutorchReader
 from bastide.verify.artifacts.formats.gguf import GgufReader
 from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
 from bastide.verify.artifacts.formats.lightgbm import LightgbmReader
@@ -12,6 +14,7 @@ from bastide.verify.artifacts.formats.notebook import NotebookReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.onnx import OnnxReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none, is_refused
+from bastide.verify.artifacts.formats.pmml import PmmlReader
 from bastide.verify.artifacts.formats.python_code import PythonCodeReader
 from bastide.verify.artifacts.formats.repository import RepositoryReader
 from bastide.verify.artifacts.formats.requirements import RequirementsReader
@@ -40,6 +43,10 @@ READERS: tuple[Reader, ...] = (
     SavedModelReader(),
     TensorflowVariablesReader(),
     TfliteReader(),
+    CoremlReader(),
+    CoremlWeightsReader(),
+    ExecutorchReader(),
+    PmmlReader(),
     XgboostReader(),
     LightgbmReader(),
     CatboostReader(),
