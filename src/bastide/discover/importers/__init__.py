@@ -24,14 +24,17 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.n8n import N8n
     from bastide.discover.importers.python import Python
     from bastide.discover.importers.terraform import Terraform
+    from bastide.discover.importers.typescript import TypeScript
     from bastide.discover.types import load_types
 
-    roots = {
-        pattern.partition("/")[2].partition(".")[0]
+    names = {
+        pattern.partition("/")[2]
         for type_ in load_types()
         for pattern in type_.types
         if pattern.startswith(("call/", "definition/"))
     }
+    roots = {n.partition(".")[0] for n in names if not n.startswith("js:")}
+    packages = {_package(n.removeprefix("js:")) for n in names if n.startswith("js:")}
     own: tuple[Importer, ...] = (
         Python(frozenset(roots - {"", "*"})),
         Arm(),
@@ -45,5 +48,15 @@ def importers() -> tuple[Importer, ...]:
         McpConfigurations(),
         N8n(),
         Terraform(),
+        TypeScript(frozenset(packages)),
     )
     return own + tuple(point.load()() for point in entry_points(group="bastide.importers"))
+
+
+def _package(name: str) -> str:
+    """The package of a qualified name of JavaScript; `@langchain/*` when the name leaves it open."""
+    first, slash, rest = name.partition("/")
+    if not name.startswith("@"):
+        return first.partition(".")[0]
+    second = rest.partition("/")[0].partition(".")[0]
+    return f"{first}{slash}{'*' if '*' in second else second}"

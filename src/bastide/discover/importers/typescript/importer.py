@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls and subclasses in the files that use a package of which the type catalogue knows something."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from tree_sitter import Node
+
+from bastide.discover.importers.typescript.module import Call, Module, parse
+from bastide.discover.importers.typescript.names import Library, Names, package_name
+from bastide.discover.importers.typescript.patterns import line_of, text_of
+from bastide.discover.importers.typescript.servers import named_servers, with_command
+from bastide.discover.importers.typescript.values import Evaluator
+from bastide.discover.interface import Tree
+from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
+
+_FILE = re.compile(r"\.[cm]?[jt]sx?\Z")
+_OTHERS = re.compile(r"\.d\.[cm]?ts\Z|\.min\.[cm]?js\Z|(?:\A|/)(?:node_modules|dist|vendor|third_party)/")
+TESTS = re.compile(
+    r"(?:\A|/)(?:tests?|testing|__tests__|__mocks__|e2e|cypress)/|\.(?:test|spec|stories)\.[cm]?[jt]sx?\Z|(?:\A|/)[^/]*\.config\.[cm]?[jt]s\Z"
+)
+"""What tests or builds a system isn't the system."""
+_ENDINGS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
+_LONG = 5000
+"""Characters of a line that nobody wrote: the file is a bundle."""
+_KEPT = 400
+_VAGUE = frozenset(
+    {"result", "response", "res", "r", "stream", "completion", "output", "out", "answer", "text", "data", "object", "message", "msg", "model",
+     "llm", "default", ""}
+)  # fmt: skip
+_VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "main", "handler", "default", "run", ""})
+
+
+class TypeScript:
+    """Files of TypeScript and JavaScript; those without any of the packages are only looked through for their names."""
+
+    name = "typescript"
+
+    def __init__(self, packages: frozenset[str]) -> None:
+        """`packages`: of which the catalogue knows calls or classes, such as `openai`; `@langchain/*` for all of a scope."""
+        words = "|".join(
+            sorted(
+                r"@[\w.-]+/".replace(r"@[\w.-]+", re.escape(p[:-2])) + r"[\w.-]+" if p.endswith("/*") else re.escape(p)
+                for p in packages
+            )
+        )
+        self._mention = re.compile(rf"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*["'`](?:{words or "(?!)"})(?=["'`/])""")
+        self._package = re.compile(rf"js:(?:{words or '(?!)'})(?=[./])")
+
+    def wants(self, path: str, head: Callable[[], str]) -> bool:  # noqa: ARG002 (the name settles it)
+        """By name; no declarations, bundles or tests."""
+        return bool(_FILE.search(path)) and not _OTHERS.search(path) and not TESTS.search(path)
+
+    def read(self, tree: Tree, files: Sequence[str]) -> Reading:
+        """The calls and subclasses of all files."""
+        return _Reader(tree, files, self._mention, self._package).read()
+
+
+class _Reader:
+    def __init__(self, tree: Tree, files: Sequence[str], mention: re.Pattern[str], package: re.Pattern[str]) -> None:
+        self._tree, self._files, self._mention, self._package = tree, files, mention, package
+        self._known = frozenset(files)
+        self._modules: OrderedDict[str, Module | None] = OrderedDict()
+        self._problems: dict[str, list[Problem]] = {}
+        self._names = Names(self._find)
+        self._values = Evaluator(self._names)
+        self._found: dict[tuple[str, str], str] = {}
+
+    def read(self) -> Reading:
+        found: list[Resource] = []
+        for file in self._files:
+            text = self._tree.read(file)
+            if text is not None and self._mention.search(text) and (module := self._module(file)) is not None:
+                found += self._resources(module)
+        problems = tuple(p for all_ in self._problems.values() for p in all_)
+        return Reading(tuple(self._on_the_only_one(found)), problems, self._known)
+
+    def _on_the_only_one(self, found: list[Resource]) -> Iterator[Resource]:
+        """What is called on an object that is handed in (`register(server: McpServer)`) is called on the only one that its package makes."""
+        made: dict[tuple[str, str], list[str]] = defaultdict(list)
+        roots = {posixpath.dirname(f) for f in self._tree.files if posixpath.basename(f) == "package.json"}
+        for resource in found:
+            made[_root(resource.place.file, roots), resource.type].append(resource.id)
+        for resource in found:
+            on = resource.body.data.get("$on")
+            makers = made.get((_root(resource.place.file, roots), resource.type.rpartition(".")[0]), [])
+            if on is None or on.refs or len(makers) != 1:
+                yield resource
+                continue
+            here = Value(None, on.place, State.UNKNOWN, (makers[0],), on.text)
+            yield replace(resource, body=Value({**resource.body.data, "$on": here}, resource.body.place))
+
+    def _module(self, file: str) -> Module | None:
+        if file in self._modules:
+            self._modules.move_to_end(file)
+            return self._modules[file]
+        text = self._tree.read(file)
+        if text is None or _bundle(text):
+            parsed = None
+        else:
+            parsed, problems = parse(text, file)
+            self._problems[file] = problems
+        self._modules[file] = parsed
+        if parsed is not None:
+            self._identify(parsed)
+        if len(self._modules) > _KEPT:
+            self._modules.popitem(last=False)
+        return parsed
+
+    # --- modules of the tree --------------------------------------------------------------------------------------------
+    def _find(self, file: str, source: str) -> Module | None:
+        """The module that an import means, when it is in the tree."""
+        key = posixpath.dirname(file), source
+        if key not in self._found:
+            self._found[key] = self._path(*key)
+        return self._module(self._found[key]) if self._found[key] else None
+
+    def _path(self, folder: str, source: str) -> str:
+        if source.startswith("."):
+            return self._file(posixpath.normpath(posixpath.join(folder, source)))
+        alias = re.match(r"(?:@|~|#|src)/(.+)", source)
+        if alias is None:
+            return ""
+        # The usual aliases of bundlers: a folder above, or its `src`.
+        while True:
+            for below in ("src", "", "app"):
+                if found := self._file(posixpath.normpath(posixpath.join(folder, below, alias[1]))):
+                    return found
+            if not folder:
+                return ""
+            folder = posixpath.dirname(folder)
+
+    def _file(self, path: str) -> str:
+        stem = _FILE.sub("", path)
+        candidates = (path, *(stem + e for e in _ENDINGS), *(path + e for e in _ENDINGS), *(f"{path}/index{e}" for e in _ENDINGS))  # fmt: skip
+        return next((c for c in candidates if c in self._known), "")
+
+    # --- ids: before any value is evaluated, so that values can refer to calls that come later ------------------------
+    def _identify(self, module: Module) -> None:
+        taken: dict[str, int] = {}
+        for call in module.calls:
+            called = self._names.called(call, module)
+            if called and self._package.match(called):
+                name = ".".join(p for p in (call.scope.label, call.assigned or called.rpartition(".")[2]) if p)
+                taken[name] = taken.get(name, 0) + 1
+                module.ids[call.node.id] = f"{module.file}: {name}" + (f"#{taken[name]}" if taken[name] > 1 else "")
+        for node, scope in module.classes:
+            if self._base(node, module):
+                module.ids[node.id] = f"{module.file}: {scope.label}"
+
+    def _base(self, node: Node, module: Module) -> str:
+        """The class of a library that a class extends."""
+        heritage = next((c for c in node.children if c.type == "class_heritage"), None)
+        clause = (
+            next((c for c in heritage.named_children if c.type == "extends_clause"), heritage)
+            if heritage is not None
+            else None
+        )
+        base = (
+            clause.child_by_field_name("value") or next(iter(clause.named_children), None)
+            if clause is not None
+            else None
+        )
+        scope = module.scopes[node.id].above or module.scope
+        target = self._names.target(base, scope, module)
+        return target.name if isinstance(target, Library) and self._package.match(target.name) else ""
+
+    # --- resources --------------------------------------------------------------------------------------------------------
+    def _resources(self, module: Module) -> Iterator[Resource]:
+        file_id = f"{module.file}: module"
+        folder = posixpath.dirname(module.file)
+        outside = {
+            s: line for s, line in module.sources.items() if not s.startswith((".", "/")) and not self._path(folder, s)
+        }
+        imports = {f"js:{package_name(s)}": line for s, line in outside.items()}
+        seen = tuple(Value(name, Place(module.file, line)) for name, line in sorted(imports.items()))
+        place = Place(module.file, 1)
+        yield Resource(
+            file_id,
+            "typescript/file",
+            module.file,
+            Value({"imports": Value(seen, place)}, place),
+            place,
+            scope=module.file,
+        )
+        for call in module.calls:
+            if call.node.id in module.ids:
+                resource, servers = named_servers(self._call(call, module, file_id))
+                yield resource
+                yield from servers
+        for node, _ in module.classes:
+            if node.id in module.ids:
+                yield self._class(node, module, file_id)
+
+    def _call(self, call: Call, module: Module, file_id: str) -> Resource:
+        called = self._names.called(call, module)
+        where = Place(module.file, _line(call.node), call.node.end_point[0] + 1)
+        arguments = with_command(self._values.arguments(call.node, call.scope, module))
+        body = Value({**arguments, "$on": self._values.receiver(call.node, call.scope, module)}, where)
+        name = _name(call, called, body, module.file)
+        return Resource(
+            module.ids[call.node.id], f"call/{called}", name, body, where, scope=module.file, part_of=file_id
+        )
+
+    def _class(self, node: Node, module: Module, file_id: str) -> Resource:
+        scope = module.scopes[node.id]
+        place = Place(module.file, line_of(node), node.end_point[0] + 1)
+        body = {
+            k: self._values.value(b.node, b.scope, module)
+            for k, b in scope.names.items()
+            if b is not None and b.node is not None
+        }
+        body["calls"] = Value(self._values.calls(node, module), place)
+        name = text_of(node.child_by_field_name("name")) or scope.label.rpartition(".")[2]
+        return Resource(
+            module.ids[node.id], f"definition/{self._base(node, module)}", name, Value(body, place), place, scope=module.file, part_of=file_id
+        )  # fmt: skip
+
+
+def _root(file: str, roots: set[str]) -> str:
+    folder = posixpath.dirname(file)
+    while folder and folder not in roots:
+        folder = posixpath.dirname(folder)
+    return folder
+
+
+def _bundle(text: str) -> bool:
+    start = 0
+    while (end := text.find("\n", start)) != -1:
+        if end - start > _LONG:
+            return True
+        start = end + 1
+    return len(text) - start > _LONG
+
+
+def _line(call: Node) -> int:
+    """The line of what is called, not of the object at the beginning of a chain."""
+    function = call.child_by_field_name("function")
+    member = (
+        function.child_by_field_name("property")
+        if function is not None and function.type == "member_expression"
+        else None
+    )
+    return line_of(member or call)
+
+
+def _name(call: Call, called: str, body: Value, file: str) -> str:
+    """What a reader would call it: what it is assigned to, else its own name, else the function in which it stands."""
+    if call.assigned not in _VAGUE or called.rpartition(".")[2][:1].isupper():
+        return call.assigned or called.rpartition(".")[2]
+    own = next((t for key in ("0", "name") if key in body.data and isinstance(t := body.data[key].data, str)), "")
+    if own and len(own) <= 80:
+        return own
+    around = next((s.label.rpartition(".")[2] for s in call.scope.around() if s.label), "")
+    if around not in _VERBS:
+        return around
+    stem = posixpath.basename(_FILE.sub("", file))
+    return (
+        posixpath.basename(posixpath.dirname(file)) or stem
+        if stem in ("route", "index", "page", "main", "server")
+        else stem
+    )

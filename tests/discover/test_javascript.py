@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Systems in TypeScript, through the whole of discovery: the same kinds, facts and flows as the same system in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bastide.discover.discover import discover
+from bastide.discover.result import Discovery
+
+SYSTEMS = {
+    "ai-sdk": (
+        """import { streamText, tool } from "ai";
+import { openai } from "@ai-sdk/openai";
+const shell = tool({ description: "x", execute: async ({ c }) => execSync(c) });
+import { execSync } from "node:child_process";
+export async function assistant() { return streamText({ model: openai("gpt-4o"), tools: { shell } }); }
+""",
+        {"assistant": "ai.agent", "shell": "ai.tool", "gpt-4o": "ai.model.endpoint"},
+        {"assistant->shell:invokes", "assistant->gpt-4o:calls"},
+    ),
+    "openai-agents": (
+        """import { Agent, tool } from "@openai/agents";
+const shell = tool({ name: "shell", execute: async ({ c }) => eval(c) });
+const helper = new Agent({ name: "Helper", model: "gpt-5", tools: [shell] });
+const triage = Agent.create({ name: "Triage", handoffs: [helper] });
+""",
+        {"triage": "ai.agent", "helper": "ai.agent", "shell": "ai.tool", "gpt-5": "ai.model.endpoint"},
+        {"triage->helper:hands-off", "helper->shell:invokes", "helper->gpt-5:calls"},
+    ),
+    "langgraph": (
+        """import { createReactAgent } from "@langchain/langgraph/prebuilt";
+import { ChatAnthropic } from "@langchain/anthropic";
+import { tool } from "@langchain/core/tools";
+import { exec } from "child_process";
+const shell = tool(async ({ c }) => exec(c), { name: "shell" });
+const agent = createReactAgent({ llm: new ChatAnthropic({ model: "claude-x" }), tools: [shell] });
+""",
+        {"agent": "ai.agent", "shell": "ai.tool", "llm": "ai.model.endpoint"},
+        {"agent->shell:invokes", "agent->llm:calls"},
+    ),
+    "mastra": (
+        """import { Agent } from "@mastra/core/agent";
+import { createTool } from "@mastra/core/tools";
+import { anthropic } from "@ai-sdk/anthropic";
+import { execa } from "execa";
+const shell = createTool({ id: "shell", execute: async ({ context }) => execa(context.c) });
+export const helper = new Agent({ name: "Helper", model: anthropic("claude-x"), tools: { shell } });
+""",
+        {"helper": "ai.agent", "shell": "ai.tool", "claude-x": "ai.model.endpoint"},
+        {"helper->shell:invokes", "helper->claude-x:calls"},
+    ),
+    "mcp": (
+        """import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
+import cp from "child_process";
+const server = new McpServer({ name: "s", version: "1.0.0" });
+server.registerTool("shell", { description: "x" }, async ({ c }) => ({ content: [{ type: "text", text: cp.execSync(c) }] }));
+""",
+        {"server": "ai.mcp-server", "shell": "ai.tool"},
+        {"server->shell:invokes"},
+    ),
+}
+
+
+def found(folder: Path, **files: str) -> Discovery:
+    """What is discovered in files."""
+    for name, text in files.items():
+        (folder / f"{name}.ts").write_text(text)
+    return discover(folder)
+
+
+@pytest.mark.parametrize(("text", "kinds", "flows"), SYSTEMS.values(), ids=SYSTEMS.keys())
+def test_a_system_is_found_whatever_framework_it_uses(
+    text: str, kinds: dict[str, str], flows: set[str], tmp_path: Path
+) -> None:
+    """Agents, their tools and models, and that the tool runs what the model writes."""
+    result = found(tmp_path, app=text)
+    assert {i: c.kind for i, c in result.components.items()} == kinds
+    assert flows <= {f.id for f in result.flows}
+    assert result.components["shell"].facts["executes-code"].value is True
+    assert result.components["shell"].facts["side-effect"].value == "irreversible"
+
+
+def test_a_low_level_server_has_the_tools_that_it_lists(tmp_path: Path) -> None:
+    """Also those that are constants."""
+    text = """import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+const SEARCH = { name: "search", inputSchema: {} };
+const server = new Server({ name: "s", version: "1" }, {});
+server.setRequestHandler(ListToolsRequestSchema, async () => ({ tools: [SEARCH, { name: "fetch" }] }));
+"""
+    result = found(tmp_path, app=text)
+    assert {i for i, c in result.components.items() if c.kind == "ai.tool"} == {"search", "fetch"}
+    assert result.components["search"].provenance[0].line == 3
+
+
+def test_expectations_hold_for_code_as_for_configuration(tmp_path: Path) -> None:
+    """A server that is fetched without a version, a token in the text, http."""
+    text = """import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+const client = new Client({ name: "c", version: "1" });
+const files = new StdioClientTransport({ command: "npx", args: ["-y", "@example/files"], env: { API_TOKEN: "0123456789abcdef" } });
+const web = new StreamableHTTPClientTransport(new URL("http://mcp.example.com/mcp"));
+await client.connect(files);
+await client.connect(web);
+"""
+    result = found(tmp_path, app=text)
+    weak = {(w.expectation, w.element, w.place.line) for w in result.weaknesses if w.state == "fail"}
+    assert {("supply/mcp-package-pinned", "files", 5), ("secrets/constant-secret", "files", 5)} <= weak
+    assert result.components["web"].facts["tls"].value is False
+
+
+def test_providers(tmp_path: Path) -> None:
+    """Models that clients of providers call; embeddings are no models that are prompted."""
+    text = """import OpenAI from "openai";
+import Anthropic from "@anthropic-ai/sdk";
+import { BedrockRuntimeClient, ConverseCommand } from "@aws-sdk/client-bedrock-runtime";
+import { GoogleGenAI } from "@google/genai";
+export async function f() {
+  await new OpenAI().chat.completions.create({ model: "gpt-4.1", messages: [] });
+  await new OpenAI().embeddings.create({ model: "text-embedding-3-small", input: "" });
+  await new Anthropic().messages.create({ model: process.env.MODEL ?? "claude-x", max_tokens: 1, messages: [] });
+  await new BedrockRuntimeClient({}).send(new ConverseCommand({ modelId: "amazon.nova-x", messages: [] }));
+  await new GoogleGenAI({}).models.generateContent({ model: "gemini-x", contents: "" });
+}
+"""
+    kinds = {c.name: c.kind for c in found(tmp_path, app=text).components.values() if c.kind.startswith("ai.")}
+    models = ("gpt-4.1", "claude-x", "amazon.nova-x", "gemini-x")
+    assert kinds == {**dict.fromkeys(models, "ai.model.endpoint"), "text-embedding-3-small": "ai.embedder"}
