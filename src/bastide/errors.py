@@ -12,6 +12,7 @@
     ├── LimitError                     a bound on size, depth or count was reached
     ├── LedgerError                    the ledger can't be written, or isn't what was written
     │   └── LedgerHeld                 another process writes it
+    ├── StoreError                     a registry of models can't be read or written, or isn't one
     └── GuardError                     the guard refuses a call; carries an HTTP status and a code that clients can rely on
         ├── Malformed          400     the request isn't what its protocol says
         ├── Unauthenticated    401     no valid credential
@@ -148,6 +149,10 @@ class LedgerError(BastideError):
 
 class LedgerHeld(LedgerError):
     """Another process writes the ledger."""
+
+
+class StoreError(BastideError):
+    """What Bastide keeps (a registry of models) can't be read or written, or isn't what it should be."""
 
 
 class GuardError(BastideError):

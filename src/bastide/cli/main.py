@@ -30,6 +30,8 @@ _COMMANDS = "bastide.cli.commands"
         "sign": f"{_COMMANDS}.sign:sign",
         "attest": f"{_COMMANDS}.attest:attest",
         "verify": f"{_COMMANDS}.verify:verify",
+        "admit": f"{_COMMANDS}.admit:admit",
+        "models": f"{_COMMANDS}.models:models",
         "guard": f"{_COMMANDS}.guard:guard",
         "ledger": f"{_COMMANDS}.ledger:ledger",
         "catalog": f"{_COMMANDS}.catalog:catalog",

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bastide models add`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bastide.cli import options
+from bastide.cli.commands.models._options import by_option, registry_option
+from bastide.cli.output import put
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--name", default="", help="Of the model, when there is one only; default: what the layout or the path says."
+)
+@registry_option
+@by_option
+@options.format_option("table", "json", default="table")
+@options.output_option
+@options.quiet_option
+def add(
+    *,
+    paths: tuple[str, ...],
+    name: str,
+    registry: Path,
+    by: str | None,
+    format_: str,
+    output: Path | None,
+    quiet: bool,
+) -> None:
+    """Register the models at PATH...; the same bytes under the same name are the same version.
+
+    A path is a model (a folder or a file), a folder of models, a hub client's cache or MLflow's file store (`mlruns`), whose names,
+    revisions, runs and users are taken over. Files are hashed and stay where they are.
+
+    \b
+    Examples:
+      bastide models add models/support-v2 --name support
+      bastide models add ~/.cache/huggingface/hub --registry models.db
+      bastide models add mlruns --by ci
+    """
+    from bastide.cli.admission import versions_table, who, whole
+    from bastide.errors import UsageError
+    from bastide.store.models import SqliteRegistry
+    from bastide.verify.admission.gather import register
+    from bastide.verify.admission.layouts import find_models
+
+    found = [one for path in paths for one in find_models(whole(path), name)]
+    if name and len(found) > 1:
+        raise UsageError(f"--name can't be for {len(found)} models; give one PATH")
+    kept = SqliteRegistry(registry)
+    versions = [register(one, kept, who(by)) for one in found]
+    if format_ == "json":
+        from bastide.report.admission_json import models_json
+        from bastide.report.json_ import dumps
+
+        put(dumps(models_json(versions)), output, quiet)
+    else:
+        put(versions_table(versions, output is None), output, quiet)

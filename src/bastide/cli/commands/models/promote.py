@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bastide models promote`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from bastide.cli import options
+from bastide.cli.commands.models._options import by_option, registry_option
+from bastide.cli.output import keep_inputs, put
+
+
+@click.command()
+@click.argument("name", metavar="NAME[@VERSION]")
+@click.option("--to", "stage", required=True, help="The stage.")
+@click.option(
+    "--policy", "-p", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The admission policy."
+)
+@click.option("--path", type=click.Path(path_type=Path), help="Where the model is now, when it was moved.")
+@click.option(
+    "--ledger", type=click.Path(path_type=Path), metavar="DIR", help="The ledger into which the decision is written."
+)
+@registry_option
+@by_option
+@options.format_option("table", "json", default="table")
+@options.output_option
+@options.quiet_option
+@click.pass_context
+def promote(
+    ctx: click.Context,
+    *,
+    name: str,
+    stage: str,
+    policy: Path,
+    path: Path | None,
+    ledger: Path | None,
+    registry: Path,
+    by: str | None,
+    format_: str,
+    output: Path | None,
+    quiet: bool,
+) -> None:
+    """Move a version to a stage, when the admission policy holds for it now.
+
+    Refused promotions change nothing and are kept too. Whether these are still the bytes that were registered is the first question.
+
+    \b
+    Exit codes:
+      0  promoted
+      1  refused, with the reasons
+      2  the call, the registry or a policy is wrong, or the model isn't there any more
+      3  it can't be decided, so nothing was changed
+
+    \b
+    Examples:
+      bastide models promote support@2 --to production --policy admission.yaml --ledger model-log
+    """
+    from bastide.cli.admission import CODES, decision_table, named, scanner, who
+    from bastide.errors import UsageError, did_you_mean
+    from bastide.store.models import SqliteRegistry
+    from bastide.verify.admission import gather
+    from bastide.verify.admission.policy_file import load_policy
+
+    keep_inputs([output], policy, registry)
+    rules = load_policy(policy)
+    if stage not in rules.stages:
+        raise UsageError(
+            f"the policy has no stage `{stage[:60]}`: {did_you_mean(stage, rules.stages) or 'it names none'}"
+        )
+    kept = SqliteRegistry(registry, make=False)
+    version = named(kept, name)
+    place = path or Path(version.path)
+    request = gather.Request(place, version.name, stage, who(by), ledger=ledger, promote=True, expected=version)
+    decision = gather.admit(request, rules, partial(scanner, quiet), kept)
+    if format_ == "json":
+        from bastide.report.admission_json import decision_json
+        from bastide.report.json_ import dumps
+
+        put(dumps(decision_json(decision)), output, quiet)
+    else:
+        put(decision_table(decision, output is None), output, quiet)
+    ctx.exit(CODES[decision.outcome.value])
