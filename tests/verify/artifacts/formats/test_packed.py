@@ -58,9 +58,7 @@ def test_a_broken_tail_hides_nothing(kind: str) -> None:
     assert scan_bytes(PACKERS[kind](HARMLESS) + b"more", "m.pkl").verdict is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    "head", [b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07\x00", b"!<arch>\n"]
-)
+@pytest.mark.parametrize("head", [b"Rar!\x1a\x07\x00", b"!<arch>\n", b"MSCF\0\0\0\0"])
 @pytest.mark.parametrize("name", ["m.joblib", "m.pkl", "m"])
 def test_what_is_not_unpacked_is_unknown(head: bytes, name: str) -> None:
     report = scan_bytes(head + bytes(30), name)

@@ -6,13 +6,16 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from bastide.verify.artifacts.archives import unpack
+from bastide.verify.artifacts.archives import optional, unpack
 from bastide.verify.artifacts.interface import Scan, Source
 
 ENDINGS = frozenset({"gz", "bz2", "xz", "lzma", "z", "zlib", "zst", "lz4"})
 TARRED = {"tgz": "tar", "tbz2": "tar", "tbz": "tar", "txz": "tar"}
 LZMA = (b"\xfd7zXZ", b"]\x00")
 """Beginnings of what Python's reader of xz reads, one behind the other."""
+ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
+SKIPPED = b"\x2a\x4d\x18"
+"""Frames that readers of Zstandard pass over, behind a first byte."""
 _ZFILE = 21
 """Bytes of the header of joblib's old form: `ZF` and the size in 19 characters."""
 
@@ -23,7 +26,7 @@ class Kind:
 
     name: str
     make: unpack.Make | None
-    """None: it isn't read here."""
+    """None: the package for it isn't there."""
     skip: int = 0
     """Bytes before the stream."""
     again: tuple[bytes, ...] = ()
@@ -39,8 +42,10 @@ def kind_of(source: Source) -> Kind | None:
         return Kind("bzip2", unpack.bzip2, again=(b"BZh",))
     if head.startswith(b"\xfd7zXZ\x00"):
         return Kind("xz", unpack.lzma_any, again=LZMA)
-    if head.startswith((b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")):
-        return Kind("zstd" if head[0] == 0x28 else "lz4", None)
+    if head.startswith(ZSTD) or (head[1:4] == SKIPPED and 0x50 <= head[0] <= 0x5F):
+        return Kind("zstd", optional.zstd(), again=(ZSTD, *(bytes([first]) + SKIPPED for first in range(0x50, 0x60))))
+    if head.startswith(LZ4):
+        return Kind("lz4", optional.lz4(), again=(LZ4,))
     if head.startswith(b"ZF0x"):
         return Kind("joblib-zlib", lambda: unpack.Inflate(15), _ZFILE + (head[_ZFILE : _ZFILE + 1] == b" "))
     if head[:1] == b"x" and len(head) > 2 and int.from_bytes(head[:2], "big") % 31 == 0 and _inflates(source):
@@ -78,7 +83,7 @@ class CompressedReader:
         kind = kind_of(source)
         assert kind is not None
         if kind.make is None:
-            scan.unread(f"packed with {kind.name}, which isn't read here; unpack it first", 0)
+            scan.unread(f"packed with {kind.name}, for which a package is needed ({optional.EXTRA})", 0)
             return kind.name
         stream = unpack.Stream(kind.make, memoryview(source.data)[kind.skip :], kind.again)
         content = unpack.unpack(stream, scan, source.size, "the file")
