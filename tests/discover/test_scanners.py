@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from bastide.catalog.load import load_vocabulary
 from bastide.discover.baselines import load_baselines
 from bastide.discover.discover import discover
+from bastide.discover.plan import to_plan
 from bastide.discover.scanners import read_results, with_results
 from bastide.errors import InputError
+from bastide.plan.model import Source
 
 MODEL = (
     'variable "closed" {}\nresource "aws_sagemaker_model" "m" {\n  enable_network_isolation = var.closed\n'
@@ -82,3 +85,66 @@ def test_what_is_no_result_is_refused(text: str) -> None:
 def test_broken_results_are_no_crash(text: str) -> None:
     """What is left of them is nothing."""
     assert read_results(text, "r") == []
+
+
+def ocsf(passed: bool, arn: str = "arn:aws:sagemaker:eu-west-1:1:model/m") -> str:
+    """Prowler's JSON: findings about a running account."""
+    finding = {
+        "metadata": {"event_code": "sagemaker_models_network_isolation_enabled"},
+        "status_code": "PASS" if passed else "FAIL",
+        "resources": [{"uid": arn, "name": "", "type": "AwsSageMakerModel"}],
+    }
+    return json.dumps([finding, {**finding, "status_code": "MANUAL"}])
+
+
+def old_prowler(passed: bool) -> str:
+    """As versions before 4 write it."""
+    return json.dumps(
+        [
+            {
+                "CheckID": "sagemaker_models_network_isolation_enabled",
+                "Status": "PASS" if passed else "FAIL",
+                "ResourceId": "m",
+            }
+        ]
+    )
+
+
+@pytest.mark.parametrize("form", [ocsf, old_prowler])
+def test_a_running_account_is_matched_by_name(tmp_path: Path, form: object) -> None:
+    """Prowler knows no files; the thing has to have the same name, and only one may have it."""
+    (tmp_path / "main.tf").write_text(MODEL)
+    found = discover(tmp_path)
+    failed, left = with_results(found, read_results(form(False), "prowler.json"), load_baselines())  # type: ignore[operator]
+    [weakness] = [w for w in failed.weaknesses if (w.expectation, w.element) == EXPECTATION]
+    assert (weakness.state, weakness.place.file, left) == ("fail", "prowler.json", 0)
+    passed, _ = with_results(found, read_results(form(True), "prowler.json"), load_baselines())  # type: ignore[operator]
+    assert EXPECTATION in passed.passed
+
+
+def test_a_name_that_nothing_has_is_left(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(MODEL)
+    found = discover(tmp_path)
+    results = read_results(ocsf(False, "arn:aws:sagemaker:eu-west-1:1:model/other"), "r")
+    assert with_results(found, results, load_baselines()) == (found, 1)
+
+
+def test_what_holds_is_evidence_for_controls(tmp_path: Path) -> None:
+    """The plan claims the control, with the line that shows it; where it doesn't hold, it claims nothing."""
+    vocabulary = load_vocabulary(())
+    (tmp_path / "main.tf").write_text(MODEL.replace("var.closed", "true"))
+    [claim] = [
+        c
+        for c in to_plan(discover(tmp_path), vocabulary, "s", load_baselines()).claims
+        if c.control == "egress-allow-list"
+    ]
+    assert (claim.on, claim.by, claim.evidence, claim.source) == (
+        ("m",),
+        "cloud/model-network",
+        "main.tf:3",
+        Source.DISCOVERED,
+    )
+    (tmp_path / "main.tf").write_text(MODEL)
+    assert "egress-allow-list" not in {
+        c.control for c in to_plan(discover(tmp_path), vocabulary, "s", load_baselines()).claims
+    }

@@ -69,6 +69,9 @@ class Baseline(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Only for components for which all of this is known to hold."""
     threats: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
+    """Controls that ask for it."""
+    shows: tuple[str, ...] = ()
+    """Those of them that are in place where it holds."""
     checks: dict[str, tuple[str, ...]] = {}
     """Check ids of other scanners that show the same: `checkov`, `prowler`, `trivy`."""
     at: tuple[str, ...] = ()
@@ -102,6 +105,10 @@ def load_baselines(packs: tuple[Path, ...] = ()) -> tuple[Baseline, ...]:
                     problems.append(
                         Diagnostic(f"`{word}` is none of the {part}", Location(f"baselines/{baseline.id}"), hint=hint)
                     )
+        for word in set(baseline.shows) - set(baseline.controls):
+            problems.append(
+                Diagnostic(f"shows `{word}`, which isn't among its controls", Location(f"baselines/{baseline.id}"))
+            )
     if problems:
         raise KnowledgeError(problems)
     return tuple(found)

@@ -64,7 +64,9 @@ def plan_of(root: Path, catalog: Catalog, packs: tuple[Path, ...] = ()) -> tuple
         message = f"holds no bastide.yaml, and nothing of a system was found in it{rest}"
         raise InputError(Diagnostic(message, Location(str(root)), hint=hint))
     name = root.resolve().name or "system"
-    plan = parse_plan(dump(to_plan(found, catalog.vocabulary, name)), catalog.vocabulary, str(root))
+    plan = parse_plan(
+        dump(to_plan(found, catalog.vocabulary, name, load_baselines(packs))), catalog.vocabulary, str(root)
+    )
     return located(plan, found), found
 
 

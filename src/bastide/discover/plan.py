@@ -8,9 +8,10 @@ Files say what there is and what talks to what; who writes which data, they rare
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from bastide.discover.baselines import Baseline
 from bastide.discover.identify import slug
 from bastide.discover.interpret import Fact as FoundFact
 from bastide.discover.model import Place, State
@@ -26,8 +27,8 @@ _GUARDED: Mapping[str, str] = {"guardrail": "injection-detection"}
 _PUBLIC = ("internet",)
 
 
-def to_plan(found: Discovery, vocabulary: Vocabulary, name: str) -> Plan:
-    """The plan. `name`: of the system; its id is made from it."""
+def to_plan(found: Discovery, vocabulary: Vocabulary, name: str, baselines: Iterable[Baseline] = ()) -> Plan:
+    """The plan. `name`: of the system; its id is made from it. `baselines`: expectations that show controls where they hold."""
     parts = {c.id: c for c in found.components.values() if c.kind in vocabulary.kinds}
     flows = [f for f in found.flows if f.source in parts and f.target in parts and f.verb not in ("runs-as", "trusts")]
     carried = _carried(parts, flows)
@@ -43,7 +44,7 @@ def to_plan(found: Discovery, vocabulary: Vocabulary, name: str) -> Plan:
         identities=dict(_identities(found, vocabulary)),
         components={c.id: _component(c, vocabulary, _runs_as(c, found), outside) for c in parts.values()},
         flows=dict(_flows(flows, carried)),
-        claims=tuple(_claims(parts, vocabulary)),
+        claims=(*_claims(parts, vocabulary), *_shown(found, parts, vocabulary, baselines)),
     )
 
 
@@ -273,3 +274,19 @@ def _claims(parts: Mapping[str, Found], vocabulary: Vocabulary) -> Iterator[Cont
                     source=Source.DISCOVERED,
                     evidence=str(fact.place),
                 )
+
+
+def _shown(
+    found: Discovery, parts: Mapping[str, Found], vocabulary: Vocabulary, baselines: Iterable[Baseline]
+) -> Iterator[ControlClaim]:
+    """Controls that are in place because an expectation holds: with the line that shows it, and what was expected."""
+    by_id = {baseline.id: baseline for baseline in baselines if baseline.shows}
+    for expectation, element in found.passed:
+        baseline = by_id.get(expectation)
+        if baseline is None or element not in parts:
+            continue
+        facts = [f for name in (*baseline.require, *baseline.at) if (f := parts[element].facts.get(name))]
+        place = facts[0].place if facts else parts[element].provenance[0]
+        for control in baseline.shows:
+            if control in vocabulary.controls:
+                yield ControlClaim(control, (element,), by=expectation, source=Source.DISCOVERED, evidence=str(place))

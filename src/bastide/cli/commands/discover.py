@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @options.format_option("table", "json", "plan", default="table")
 @click.option(
     "--evidence", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-    help="Results of another scanner on the same folder: SARIF, or the JSON of Checkov or Trivy. Repeatable.",
+    help="Results of another scanner on the same folder: SARIF, or the JSON of Checkov, Trivy or Prowler. Repeatable.",
 )  # fmt: skip
 @options.output_option
 @options.pack_option
@@ -78,10 +78,11 @@ def discover(
 
 def _plan(found: Discovery, folder: Path, packs: tuple[Path, ...]) -> str:
     from bastide.catalog.load import load_vocabulary
+    from bastide.discover.baselines import load_baselines
     from bastide.discover.plan import to_plan
     from bastide.plan.save import dump
 
-    return dump(to_plan(found, load_vocabulary(packs), folder.resolve().name))
+    return dump(to_plan(found, load_vocabulary(packs), folder.resolve().name, load_baselines(packs)))
 
 
 def _confirmed(found: Discovery, evidence: tuple[Path, ...], packs: tuple[Path, ...], quiet: bool) -> Discovery:
