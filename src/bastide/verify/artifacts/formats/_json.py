@@ -88,3 +88,14 @@ def walk(value: Any, limit: int = 1_000_000) -> Iterator[tuple[str, str, Any]]:
                 yield name.removeprefix("."), str(key), below
             if isinstance(below, dict | list):
                 stack.append((name, below))
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """All texts that are no keys."""
+    stack = [value]
+    while stack:
+        at = stack.pop()
+        if isinstance(at, str):
+            yield at
+        elif isinstance(at, dict | list):
+            stack += at.values() if isinstance(at, dict) else at

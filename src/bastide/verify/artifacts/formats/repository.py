@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from bastide.verify.artifacts.formats._json import NotJson, parse_json
+from bastide.verify.artifacts.formats._json import NotJson, parse_json, texts_of, walk
+from bastide.verify.artifacts.formats._monai import expressions
 from bastide.verify.artifacts.formats._repository_rules import RULES, SETS, everywhere, index
 from bastide.verify.artifacts.formats._templates import check_template
 from bastide.verify.artifacts.interface import Scan, Source
@@ -52,7 +54,7 @@ class RepositoryReader:
             return
         if document.repeated:
             self._repeated(document.repeated, data, scan)
-        found = list(everywhere(document.value))
+        found = [*everywhere(document.value), *_expressions(document.value)]
         base = _base(source)
         for name in RULES.names.get(base, ()):
             if name in SETS and isinstance(document.value, dict | list):
@@ -81,6 +83,19 @@ class RepositoryReader:
                 _where(key, data),
                 key,
             )
+
+
+def _expressions(document: Any) -> Iterator[Finding]:
+    """What MONAI evaluates, where the document is a configuration of that kind."""
+    texts = dict.fromkeys(text for text in texts_of(document) if text.startswith("$") and not text.startswith("${"))
+    is_configuration = any(key == "_target_" for _, key, _ in walk(document))
+    for one in expressions(texts) if is_configuration else ():
+        if one.effect:
+            message = f"is Python that MONAI evaluates, and {one.effect}. Don't load it"
+            yield Finding("repository/expression", Tier.EXECUTES, Severity.CRITICAL, message, None, one.text[:200])
+        else:
+            message = "is Python that MONAI evaluates, and not of the kind that is known: read it before"
+            yield Finding("repository/expression", Tier.POLICY, Severity.MEDIUM, message, None, one.text[:200])
 
 
 def _base(source: Source) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from bastide.verify.artifacts.formats import _mlflow
 from bastide.verify.artifacts.formats._conda import environment
+from bastide.verify.artifacts.formats._monai import expressions
 from bastide.verify.artifacts.formats._targets import Call, judge
 from bastide.verify.artifacts.formats._yaml import Node, NotYaml, Parsed, decode, parse_yaml
 from bastide.verify.artifacts.formats._yaml_tags import Found, tag
@@ -76,10 +77,28 @@ def _report(found: list[Found], parsed: Parsed, scan: Scan) -> None:
 
 
 def _everywhere(document: Node) -> Iterator[Found]:
+    yield from _expressions(document)
     for node in document.below():
         yield from tag(node)
         for key, value in node.pairs:
             yield from _key(key.text or "", value, node)
+
+
+def _expressions(document: Node) -> Iterator[Found]:
+    """What MONAI evaluates, where the document is a configuration of that kind."""
+    texts: dict[str, Node] = {}
+    is_configuration = False
+    for node in document.below():
+        is_configuration |= any(key.text == "_target_" for key, _ in node.pairs)
+        if node.text and node.text.startswith("$") and not node.text.startswith("${"):
+            texts.setdefault(node.text, node)
+    for found in expressions(texts) if is_configuration else ():
+        if found.effect:
+            message = f"is Python that MONAI evaluates, and {found.effect}. Don't load it"
+            yield Found("expression", Tier.EXECUTES, Severity.CRITICAL, message, texts[found.text].at, found.text)
+        else:
+            message = "is Python that MONAI evaluates, and not of the kind that is known: read it before"
+            yield Found("expression", Tier.POLICY, Severity.MEDIUM, message, texts[found.text].at, found.text)
 
 
 def _key(key: str, value: Node, holder: Node) -> Iterator[Found]:

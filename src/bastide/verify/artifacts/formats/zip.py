@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bastide.verify.artifacts.archives.zip import Archive, Member, read_archive
 from bastide.verify.artifacts.archives.zip_check import check
 from bastide.verify.artifacts.archives.zip_ends import is_zip
-from bastide.verify.artifacts.formats import keras, skops, torch
+from bastide.verify.artifacts.formats import keras, mar, skops, torch
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.model import Severity, Tier
 
@@ -17,14 +17,10 @@ Layout = Callable[[Archive, Scan], "tuple[str, set[Member]]"]
 NAMES = frozenset({"zip", "npz", "pt", "pth", "bin", "ckpt", "keras", "skops", "mar", "ptl", "pt2", "whl", "jar"})
 """Endings under which people load zip archives."""
 RUN = {
-    "MAR-INF/MANIFEST.json": (
-        "mar",
-        "a TorchServe archive: the server runs the handler in it as Python code; read that before serving it",
-    ),
     "__main__.py": ("zipapp", "a program: Python runs it when it is given the archive"),
 }
 """Members by which an archive is known to be run."""
-LAYOUTS: tuple[Layout, ...] = (torch.read_layout, keras.read_layout, skops.read_layout)
+LAYOUTS: tuple[Layout, ...] = (torch.read_layout, keras.read_layout, skops.read_layout, mar.read_layout)
 
 
 class ZipReader:
