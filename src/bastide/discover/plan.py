@@ -16,8 +16,9 @@ from bastide.discover.identify import slug
 from bastide.discover.interpret import Fact as FoundFact
 from bastide.discover.model import Place, State
 from bastide.discover.result import Discovery, Found, FoundFlow
+from bastide.discover.zones import zones_of
 from bastide.errors import Location
-from bastide.plan.model import Component, ControlClaim, Data, Fact, Flow, Identity, Plan, Source, Value, Zone
+from bastide.plan.model import Component, ControlClaim, Data, Fact, Flow, Identity, Plan, Source, Value
 from bastide.plan.vocabulary import Attribute, Vocabulary
 
 _ANSWERED = frozenset({"calls", "invokes", "retrieves", "reads", "serves"})
@@ -32,7 +33,7 @@ def to_plan(found: Discovery, vocabulary: Vocabulary, name: str, baselines: Iter
     parts = {c.id: c for c in found.components.values() if c.kind in vocabulary.kinds}
     flows = [f for f in found.flows if f.source in parts and f.target in parts and f.verb not in ("runs-as", "trusts")]
     carried = _carried(parts, flows)
-    zones = _zones(parts)
+    zone_of, zones = zones_of(parts, found.components)
     used = {d for held in carried.values() for d in held} | {d for c in parts.values() for d in _holds(c)}
     outside = any("outside-text" in held for held in carried.values()) or any(_is_public(c) for c in parts.values())
     return Plan(
@@ -42,7 +43,9 @@ def to_plan(found: Discovery, vocabulary: Vocabulary, name: str, baselines: Iter
         data={d: _DATA[d] for d in _DATA if d in used},
         zones=zones,
         identities=dict(_identities(found, vocabulary)),
-        components={c.id: _component(c, vocabulary, _runs_as(c, found), outside) for c in parts.values()},
+        components={
+            c.id: _component(c, vocabulary, _runs_as(c, found), zone_of[c.id], outside) for c in parts.values()
+        },
         flows=dict(_flows(flows, carried)),
         claims=(*_claims(parts, vocabulary), *_shown(found, parts, vocabulary, baselines)),
     )
@@ -154,35 +157,13 @@ def _flows(flows: Sequence[FoundFlow], carried: Mapping[str, tuple[str, ...]]) -
         yield id_, Flow(id=id_, source=source, target=target, both_ways=both, data=data, facts=facts)
 
 
-# --- zones --------------------------------------------------------------------------------------------------------------
-_ZONES: Mapping[str, Zone] = {
-    "internet": Zone(id="internet", facts={"trust": Fact("none", Source.DISCOVERED)}),
-    "provider": Zone(id="provider", name="Others' services", facts={"trust": Fact("third-party", Source.DISCOVERED)}),
-    "system": Zone(id="system", facts={"trust": Fact("workload", Source.DISCOVERED)}),
-}
-
-
-def _zones(parts: Mapping[str, Found]) -> dict[str, Zone]:
-    used = {_zone(c) for c in parts.values()}
-    return {name: zone for name, zone in _ZONES.items() if name in used}
-
-
-def _zone(component: Found) -> str:
-    if component.kind.startswith("actor"):
-        return "internet"
-    remote = component.facts.get("remote")
-    outside = component.kind.startswith("ext") or (remote is not None and remote.value is True)
-    return "provider" if outside or (component.kind == "ai.model.endpoint" and not component.pieces) else "system"
-
-
+# --- components and identities ------------------------------------------------------------------------------------------
 def _is_public(component: Found) -> bool:
     fact = component.facts.get("published")
     return fact is not None and fact.value in _PUBLIC
 
 
-# --- components and identities ------------------------------------------------------------------------------------------
-def _component(found: Found, vocabulary: Vocabulary, runs_as: str | None, outside: bool) -> Component:
-    zone = _zone(found)
+def _component(found: Found, vocabulary: Vocabulary, runs_as: str | None, zone: str, outside: bool) -> Component:
     facts = dict(_facts(found.facts, vocabulary.attributes_of(vocabulary.kinds[found.kind])))
     if found.kind.startswith("actor") and outside:
         facts["trust"] = Fact(

@@ -85,6 +85,8 @@ def containers(one: Object, pod: Pod, configuration: Configuration) -> Iterator[
 def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: Configuration) -> dict[str, Value]:
     place = container.place
     body: dict[str, Value] = {"platform": Value("kubernetes", place), "workload": Value(one.kind, one.value.place)}
+    if one.namespace:
+        body["namespace"] = Value(one.namespace, one.value.place)
     body |= {k: container.data[k] for k in ("image", "resources") if k in container.data}
     words = [w for key in ("command", "args") if key in container.data for w in container.data[key].elements()]
     body["command"] = Value(tuple(words), words[0].place if words else place)
