@@ -193,3 +193,14 @@ def test_no_configuration_makes_it_raise(config: Any) -> None:
     scan = Scan(Limits(), read_all)
     judge_config(config, scan)
     assert verdict(scan.findings) in Verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Dense", Verdict.SAFE), ("adam", Verdict.SAFE), ("MyLayer", Verdict.UNKNOWN), ("Mine>MyLayer", Verdict.UNKNOWN)],
+)
+def test_classes_that_old_configurations_name_are_keras_own(name: str, expected: Verdict) -> None:
+    """Without a module, the program has to give any other class to the loader."""
+    scan = Scan(Limits(), read_all)
+    judge_config({"class_name": "Sequential", "config": [{"class_name": name, "config": {"units": 1}}]}, scan)
+    assert expected is verdict(scan.findings)

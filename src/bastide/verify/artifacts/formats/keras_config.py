@@ -12,7 +12,11 @@ from __future__ import annotations
 import builtins
 import re
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from bastide.verify.artifacts.archives.documents import objects
 from bastide.verify.artifacts.formats.keras_code import decoded, words_of
@@ -20,6 +24,7 @@ from bastide.verify.artifacts.interface import Scan
 from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.knowledge import Standing, load_knowledge
 
+FILE = Path(__file__).resolve().parents[3] / "knowledge" / "artifacts" / "keras" / "classes.yaml"
 _KERAS = re.compile(
     r"(?:tensorflow\.(?:python\.)?)?(?:tf_)?keras(?:\.(?:src|api|_tf_keras|_v[12]|keras))*(?:\.|\Z)(.*)"
 )
@@ -74,6 +79,14 @@ def judge_config(config: Any, scan: Scan) -> None:
             scan.malformed("keras/config", "a `class_name` is no text; Keras refuses it")
 
 
+@cache
+def _classes() -> frozenset[str]:
+    """The names of Keras's own classes, in small letters: old versions don't look at the case of optimizers' names."""
+    return frozenset(
+        name.lower() for name in msgspec.yaml.decode(FILE.read_bytes(), type=dict[str, list[str]])["classes"]
+    )
+
+
 class _Judged:
     """One object of the configuration."""
 
@@ -106,6 +119,8 @@ class _Judged:
         if module is None or module == "":
             if isinstance(registered, str) and ">" in registered:
                 self._custom(registered)
+            elif self.name == name and name.lower() not in _classes() and name not in LOADS_FILES:
+                self._old(name)
             return
         if not isinstance(module, str):
             self.scan.malformed("keras/config", "a `module` is no text; Keras refuses it")
@@ -177,6 +192,14 @@ class _Judged:
             "keras/custom-object", Tier.POLICY, Severity.MEDIUM,
             f"needs `{path[:200]}`, whose code isn't in the file; versions up to 3.8 import it on their own", evidence=path[:200],
         )  # fmt: skip
+
+    def _old(self, name: str) -> None:
+        """A class that old configurations name alone: Keras's own, or one that the program gives to the loader."""
+        if "config" in self.place and not name.startswith("__"):
+            self.scan.add(
+                "keras/custom-object", Tier.POLICY, Severity.MEDIUM,
+                f"needs the class `{name[:200]}`, whose code isn't in the file and not in Keras", evidence=name[:200],
+            )  # fmt: skip
 
     def _code(self) -> None:
         value = (
