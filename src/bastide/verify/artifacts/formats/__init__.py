@@ -13,6 +13,7 @@ from bastide.verify.artifacts.formats.lightgbm import LightgbmReader
 from bastide.verify.artifacts.formats.notebook import NotebookReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.onnx import OnnxReader
+from bastide.verify.artifacts.formats.paddle import PaddleReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none, is_refused
 from bastide.verify.artifacts.formats.pmml import PmmlReader
 from bastide.verify.artifacts.formats.python_code import PythonCodeReader
@@ -46,6 +47,7 @@ READERS: tuple[Reader, ...] = (
     CoremlReader(),
     CoremlWeightsReader(),
     ExecutorchReader(),
+    PaddleReader(),
     PmmlReader(),
     XgboostReader(),
     LightgbmReader(),
