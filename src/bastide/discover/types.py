@@ -175,6 +175,9 @@ def _read(path: Path, prefix: str) -> Iterator[Type]:
             raise ValueError(f"`{name}`: {error}") from None
 
 
+_DOTTED = re.compile(r"(?:annotations|labels)\.[^.]+\.")
+
+
 def _wrong(type_: Type, kinds: set[str]) -> Iterator[Diagnostic]:
     place = Location(f"types/{type_.id}")
     named = [type_.kind, *(rule.kind for rule in (*type_.links, *type_.makes))]
@@ -190,6 +193,10 @@ def _wrong(type_: Type, kinds: set[str]) -> Iterator[Diagnostic]:
     for case in (case for group in facts for cases in group.values() for case in cases):
         if case.default is not None and not case.source:
             yield Diagnostic("a default names its `source`", place)
+        if _DOTTED.search(case.path):
+            yield Diagnostic(
+                f"`{case.path}`: a dot ends a step", place, hint="write `?` for a dot in the name of an annotation"
+            )
 
 
 @cache

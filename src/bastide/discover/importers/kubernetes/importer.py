@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bastide.discover.importers.kubernetes import kustomize
 from bastide.discover.importers.kubernetes.objects import NAMESPACE, Object, objects_of, scope_of, text_of
-from bastide.discover.importers.kubernetes.pods import Configuration, containers, pods
+from bastide.discover.importers.kubernetes.pods import Configuration, Pod, containers, pods, variables
 from bastide.discover.interface import Tree
 from bastide.discover.model import Problem, Reading, Resource, Value
 from bastide.discover.readers.json_ import read_json
@@ -26,6 +26,7 @@ _BACKENDS = (
     "spec.rules.backendRefs.name",
     "spec.http.route.destination.host",
 )
+_RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 _EMBEDDED = ("serveConfigV2", "config.yaml", "config")
 """Fields whose text is YAML itself."""
 
@@ -114,8 +115,10 @@ class _Resolver:
     def resources(self) -> Iterator[Resource]:
         found: list[Resource] = []
         for one in self._objects:
-            for pod in pods(one.value):
+            for pod in self._pods(one):
                 own = list(containers(one, pod, self._configuration(one)))
+                if own and one.kind == "InferenceService" and not pod.group:
+                    own[0] = _hosted(own[0], one)
                 found += own
                 if own:
                     self._workloads.append((one, pod.labels, own[0].id))
@@ -126,6 +129,17 @@ class _Resolver:
         for one in self._objects:
             yield self._object(one)
 
+    def _pods(self, one: Object) -> Iterator[Pod]:
+        """Of a KServe service those of the runtime that it names too; a runtime by itself runs nothing."""
+        if one.kind in _RUNTIMES:
+            return
+        yield from pods(one.value)
+        if one.kind == "InferenceService":
+            named = {text_of(one.value, "spec.predictor.model.runtime")}
+            for kind in _RUNTIMES:
+                for runtime in self._nearest(one, [r for r in self._by_kind[kind] if r.name in named])[:1]:
+                    yield from pods(runtime.value)
+
     # --- objects -------------------------------------------------------------------------------------------------
     def _object(self, one: Object) -> Resource:
         value = one.value
@@ -133,6 +147,8 @@ class _Resolver:
         spec = value.data.get("spec")
         if spec is not None and isinstance(spec.data, Mapping):
             body["spec"] = replace(spec, data={k: _embedded(k, v) for k, v in spec.data.items()})
+        if one.kind == "InferenceService":
+            body["env"] = Value(dict(variables(one.value.find("spec.predictor.*.env"))), value.place)
         targets = tuple(dict.fromkeys(self._targets(one)))
         body["targets"] = Value(tuple(Value(t, value.place, refs=(t,)) for t in targets), value.place)
         place = value.data["kind"].place if "kind" in value.data else value.place
@@ -150,6 +166,9 @@ class _Resolver:
                 yield from (w for o, _, w in self._workloads if self._near(one, o) and o.namespace == one.namespace)
             yield from self._selected(one, "spec.podSelector.matchLabels")
             yield from self._selected(one, "spec.selector.matchLabels")
+        elif one.kind == "InferenceGraph":
+            named = {str(v.data) for v in one.value.find("spec.nodes.*.steps.serviceName")}
+            yield from (o.id for o in self._nearest(one, self._by_kind["InferenceService"]) if o.name in named)
         elif one.kind in ("RoleBinding", "ClusterRoleBinding"):
             for name in one.value.find("subjects.name"):
                 yield from (
@@ -210,6 +229,12 @@ class _Resolver:
 
     def _nearest_first(self, one: Object, kind: str) -> list[Object]:
         return sorted(self._by_kind[kind], key=lambda o: (o.file != one.file, not self._near(one, o)))
+
+
+def _hosted(container: Resource, one: Object) -> Resource:
+    """The container of a KServe service is that service."""
+    body = {**container.body.data, "host": Value(one.id, container.place, refs=(one.id,))}
+    return replace(container, body=replace(container.body, data=body))
 
 
 def _embedded(key: str, value: Value) -> Value:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from bastide.discover.model import Resource, State, Value
 Configuration = Mapping[str, Mapping[str, Mapping[str, Value]]]
 """`ConfigMap` and `Secret`: name -> key -> value."""
 _ONCE = ("Job", "CronJob")
+_APART = ("transformer", "explainer")
+"""Parts of a KServe service that run beside its predictor."""
 _DEPTH = 24
 
 
@@ -24,15 +26,20 @@ class Pod:
     labels: Mapping[str, str]
     group: str
     """Name of the group in the object, where it has several: `head`, `gpu-group`."""
+    annotations: Value | None = None
+
+
+_Level = tuple[Value, Mapping[str, str], Value | None, str, int]
+"""A value with the labels, the annotations and the name of the group around it, and its depth."""
 
 
 def pods(root: Value) -> Iterator[Pod]:
     """Every mapping with a list of containers, with the labels beside it and the name of the group around it."""
-    stack: list[tuple[Value, Mapping[str, str], str, int]] = [(root, {}, "", 0)]
+    stack: list[_Level] = [(root, {}, None, "", 0)]
     while stack:
-        value, labels, group, depth = stack.pop()
+        value, labels, marks, group, depth = stack.pop()
         if isinstance(value.data, tuple):
-            stack += [(v, labels, group, depth + 1) for v in reversed(value.data) if depth < _DEPTH]
+            stack += [(v, labels, marks, group, depth + 1) for v in reversed(value.data) if depth < _DEPTH]
             continue
         if not isinstance(value.data, Mapping):
             continue
@@ -40,13 +47,14 @@ def pods(root: Value) -> Iterator[Pod]:
         if metadata is not None:
             own = {k: v for m in metadata.find("labels") if isinstance(m.data, Mapping) for k, v in m.data.items()}
             labels = {k: str(v.data) for k, v in own.items()} or labels
+            marks = metadata.data.get("annotations", marks) if isinstance(metadata.data, Mapping) else marks
         group = text_of(value, "groupName") or group
         if _has_containers(value):
-            yield Pod(value, labels, group)
+            yield Pod(value, labels, group, marks)
         for key, child in reversed(list(value.data.items())):
             if key not in ("containers", "initContainers", "metadata", "status") and depth < _DEPTH:
-                name = key.removesuffix("GroupSpec").removesuffix("Spec") if key.endswith("GroupSpec") else group
-                stack.append((child, labels, name, depth + 1))
+                name = key.removesuffix("GroupSpec") if key.endswith("GroupSpec") else key if key in _APART else group
+                stack.append((child, labels, marks, name, depth + 1))
 
 
 def _has_containers(value: Value) -> bool:
@@ -69,7 +77,7 @@ def containers(one: Object, pod: Pod, configuration: Configuration) -> Iterator[
         if not isinstance(container.data, Mapping):
             continue
         inner = text_of(container, "name") or str(number)
-        name = (pod.group or one.name) if number == 0 else f"{one.name}-{inner}"
+        name = _main(one, pod) if number == 0 else f"{one.name}-{inner}"
         id_ = f"{prefix}/{inner}"
         main = main or id_
         place = container.data["name"].place if "name" in container.data else container.place
@@ -80,6 +88,10 @@ def containers(one: Object, pod: Pod, configuration: Configuration) -> Iterator[
             names=(f"host:{one.name}@{scope_of(one)}",) if number == 0 and not several else (), scope=scope_of(one),
             part_of=main if id_ != main else one.id,
         )  # fmt: skip
+
+
+def _main(one: Object, pod: Pod) -> str:
+    return f"{one.name}-{pod.group}" if pod.group in _APART else pod.group or one.name
 
 
 def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: Configuration) -> dict[str, Value]:
@@ -108,6 +120,8 @@ def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: C
     if early or one.kind in _ONCE:
         body["job"] = Value(True, place)
     body["labels"] = Value({k: Value(v, place) for k, v in pod.labels.items()}, place)
+    if pod.annotations is not None:
+        body["annotations"] = pod.annotations
     return body
 
 
@@ -164,12 +178,19 @@ def _environment(container: Value, configuration: Configuration) -> Iterator[tup
             named = text_of(source, f"{key}.name")
             for variable, given in configuration[kind].get(named, {}).items():
                 yield variable, _secret(given, f"{named}/{variable}") if kind == "Secret" else given
-    for entry in container.find("env"):
+    yield from variables(container.find("env"), configuration)
+
+
+def variables(entries: Sequence[Value], configuration: Configuration | None = None) -> Iterator[tuple[str, Value]]:
+    """Variables as a container lists them."""
+    for entry in entries:
         name = text_of(entry, "name")
-        if not name:
-            continue
-        value: Value | None = entry.data.get("value")
-        yield name, value if value is not None else _from(entry, name, configuration)
+        if name and isinstance(entry.data, Mapping):
+            value: Value | None = entry.data.get("value")
+            yield (
+                name,
+                value if value is not None else _from(entry, name, configuration or {"ConfigMap": {}, "Secret": {}}),
+            )
 
 
 def _from(entry: Value, name: str, configuration: Configuration) -> Value:
