@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from bastide.verify.artifacts.formats._targets import Call, judge
+from bastide.verify.artifacts.formats._targets import CONFIGURATION, Call, judge
 
 MAX_TEXT = 10_000
 _REFERENCE = re.compile(r"@[\w#:]+")
@@ -90,6 +90,8 @@ def _judged(node: ast.AST, names: dict[str, str]) -> tuple[str, str] | None:
         return node.attr, ""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id.startswith("__"):
         return node.id, "runs Python code"
+    if isinstance(node, ast.Call) and _path(node.func) in ("getattr", "setattr") and node.args:
+        return _attribute(_path(node.func), _resolved(_path(node.args[0]), names))
     if isinstance(node, ast.Call):
         return _call(_path(node.func), names)
     if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
@@ -97,6 +99,13 @@ def _judged(node: ast.AST, names: dict[str, str]) -> tuple[str, str] | None:
         call, effect = judge(_resolved(_path(node), names))
         return (_path(node), effect) if call is Call.HARMFUL and "." in _resolved(_path(node), names) else None
     return None
+
+
+def _attribute(function: str, of: str) -> tuple[str, str] | None:
+    """An attribute that is taken or set by its name."""
+    if of.partition(".")[0] in CONFIGURATION.through:
+        return function, "takes a part of a module by which programs run"
+    return None if of.startswith(("torch.backends", PLACE)) and function == "setattr" else (function, "")
 
 
 def _call(path: str, names: dict[str, str]) -> tuple[str, str] | None:
@@ -111,7 +120,7 @@ def _call(path: str, names: dict[str, str]) -> tuple[str, str] | None:
     call, effect = judge(resolved if "." in resolved else f"builtins.{resolved}")
     if call is Call.HARMFUL:
         return path, effect
-    known = call is Call.KNOWN or resolved.partition(".")[0] in STARTS
+    known = resolved not in CONFIGURATION.reading and (call is Call.KNOWN or resolved.partition(".")[0] in STARTS)
     return None if known else (path, "")
 
 

@@ -20,6 +20,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     packages: frozenset[str]
     harmless: frozenset[str]
+    reading: frozenset[str]
     harmful: Mapping[str, list[str]]
     through: frozenset[str]
     tags: Mapping[str, str]
@@ -49,6 +50,12 @@ def harmful(name: str) -> str:
 def judge(path: str) -> tuple[Call, str]:
     """What calling this is, and of a harmful one what it does."""
     parts = path.split(".")
+    if len(parts) == 1:
+        # MONAI looks for its own classes by their bare names, and then among Python's builtins; hydra takes no such name.
+        effect = harmful(f"builtins.{path}")
+        return (Call.HARMFUL, effect) if effect else (Call.KNOWN, "")
+    if path in CONFIGURATION.reading:
+        return Call.UNKNOWN, ""
     harmless = any(path == name or path.startswith(name + ".") for name in CONFIGURATION.harmless)
     if effect := _beyond(parts) or ("" if harmless else harmful(path) or _listed(path)):
         return Call.HARMFUL, effect
