@@ -26,8 +26,7 @@ _CODE = re.compile(
 )
 _CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\Z")
 """A name by which JPMML looks for a class of Java."""
-_MARKS = (b"<PMML", b":PMML")
-_WIDE = ("utf-16-le", "utf-16-be")
+_MARKS = tuple(mark.encode(code) for mark in ("<PMML", ":PMML") for code in ("utf-8", "utf-16-le", "utf-16-be"))
 
 
 class _Stop(Exception):
@@ -43,11 +42,10 @@ class PmmlReader:
         """By the extension, or the root of an XML document."""
         if source.extension == "pmml":
             return True
+        if source.head(64).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")[:1] != b"<":
+            return False
         head = source.head(4096)
-        wide = any(mark.decode().encode(code) in head for mark in _MARKS for code in _WIDE)
-        return head.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")[:1] == b"<" and (
-            wide or any(mark in head for mark in _MARKS)
-        )
+        return any(mark in head for mark in _MARKS)
 
     def read(self, source: Source, scan: Scan) -> None:
         """What XML would fetch, and what names code."""

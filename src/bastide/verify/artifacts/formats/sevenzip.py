@@ -46,7 +46,7 @@ class SevenZipReader:
         except seven.NotSeven as problem:
             scan.malformed("7z/broken", f"{problem}; what is in it was not read", problem.offset)
         except (seven_streams.NotUnpacked, unpack.Corrupt) as problem:
-            scan.unread(f"its header: {problem}")
+            scan.unread(f"its header: {problem}", 12)
         return kind
 
 
