@@ -152,6 +152,12 @@ def test_what_mlflow_would_load_is_judged(old: str, new: str, id: str, expected:
     assert id in found
 
 
+def test_flavours_that_are_put_together_are_judged_too() -> None:
+    """By anchors and merge keys."""
+    text = "base: &b {loader_module: my_loader, data: ../x}\nflavors:\n  python_function:\n    <<: *b\n"
+    assert (Verdict.UNSAFE, {"mlflow/loader", "mlflow/path"}) == judged(text.encode(), "MLmodel")
+
+
 PIECES = st.sampled_from([
     "a: ", "- ", "!!python/name:", "os.system", "[", "{", "]", "}", "\n", "  ", "&a ", "*a", "!", "%TAG ! x", "---", "|", "'", '"', "\\u",
     "_target_: ",

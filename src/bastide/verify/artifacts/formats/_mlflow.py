@@ -20,16 +20,19 @@ PICKLES = frozenset({"pickle", "cloudpickle", "joblib", "dill"})
 
 
 def model(document: Node) -> Iterator[Found]:
-    """What loading the model does."""
-    flavours = document.get("flavors")
-    for name, flavour in flavours.pairs if flavours else ():
-        yield from _loader(flavour)
-        yield from _code(flavour)
-        yield from _pickle(name.text or "", flavour)
-        for node in flavour.below():
-            for key, value in node.pairs:
-                if key.text in PATHS:
-                    yield from _path(value)
+    """What loading the model does.
+
+    All mappings are looked at: flavours may be put together of others with `<<`.
+    """
+    for mapping in document.below():
+        if not mapping.pairs:
+            continue
+        yield from _loader(mapping)
+        yield from _code(mapping)
+        yield from _pickle(mapping)
+        for key, value in mapping.pairs:
+            if key.text in PATHS:
+                yield from _path(value)
 
 
 def _loader(flavour: Node) -> Iterator[Found]:
@@ -67,7 +70,7 @@ def _code(flavour: Node) -> Iterator[Found]:
         )
 
 
-def _pickle(name: str, flavour: Node) -> Iterator[Found]:
+def _pickle(flavour: Node) -> Iterator[Found]:
     for key in ("python_model", "pickled_model"):
         node = flavour.get(key)
         if node is not None and node.text and not node.text.endswith(".py"):
@@ -82,7 +85,7 @@ def _pickle(name: str, flavour: Node) -> Iterator[Found]:
                 node.text,
             )
     kind = flavour.get("serialization_format")
-    if kind is not None and kind.text in PICKLES and name != "python_function" and flavour.get("pickled_model") is None:
+    if kind is not None and kind.text in PICKLES and flavour.get("pickled_model") is None:
         yield _unpickles(kind)
 
 
