@@ -70,6 +70,7 @@ LAUGHS = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(12))
         (with_type(f'[<!ENTITY a0 "ha">{LAUGHS}]').replace("Me", "&a12;"), "entity"),
         (HONEST.replace('function="+"', 'function="com.example.Own"'), "function"),
         (HONEST.replace("made on Monday", "Runtime.getRuntime().exec('x')"), "code"),
+        (HONEST.replace("<Constant>1", "<Constant><h:script xmlns:h='x'>1</h:script>"), "code"),
         (HONEST.replace("made on Monday", "&lt;script>x()&lt;/script>"), "code"),
         (HONEST.replace("<Constant>1", "<Constant>__import__('os').system('x')"), "code"),
         (HONEST.replace("<PMML ", '<?xml-stylesheet href="x.xsl"?><PMML '), "instruction"),

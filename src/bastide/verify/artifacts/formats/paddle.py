@@ -133,7 +133,7 @@ def _weights(data: Buffer, scan: Scan) -> None:
 def _number(data: Buffer, at: int, size: int) -> int:
     raw = bytes(data[at : at + size])
     if len(raw) < size:
-        raise NotProtobuf("a weight is cut off", at)
+        raise NotProtobuf("a weight is cut off", min(at, len(data)))
     return int.from_bytes(raw, "little")
 
 

@@ -18,6 +18,8 @@ MAX_BYTES = 1 << 30
 MAX_DEPTH = 1000
 CHUNK = 1 << 20
 REPORTED = 20
+SCRIPTS = frozenset({"script", "applet", "object", "embed", "iframe", "stylesheet"})
+"""Elements of other languages at which their readers run code."""
 BACK = 1 << 16
 INCLUDE = "http://www.w3.org/2001/XInclude"
 _CODE = re.compile(
@@ -159,6 +161,8 @@ class _Document:
                 attributes.get("href", name),
                 Tier.EXECUTES,
             )
+        if local.lower() in SCRIPTS:
+            self._add("code", Severity.MEDIUM, "has an element for code in it: no model needs that", name)
         if local == "Apply":
             self._function(attributes.get("function", ""))
         for value in attributes.values():
