@@ -149,7 +149,12 @@ def test_the_whole_way(run: Run, signed: Path, tmp_path: Path) -> None:
     assert run("ledger", "verify", str(tmp_path / "log")).exit_code == 0
     entries = run("ledger", "show", str(tmp_path / "log"), "--kind", "admission").stdout
     assert "admission" in entries
-    assert "promoted" not in run("models", "show", "support@1", "--registry", registry).stdout
+    told = run("models", "show", "support@1", "--registry", registry).stdout
+    assert all(
+        words in told
+        for words in ("promoted for production by ci", "signature by release, first seen", "scan by release")
+    )
+    assert "support@1: registered by ada" in run("models", "history", "--registry", registry).stdout
     assert "support@1" in run("models", "list", "--registry", registry, "--stage", "production").stdout
 
 

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bastide.verify.admission.decide import Facts, decide
-from bastide.verify.admission.model import Approval, Version
+from bastide.verify.admission.decide import decide
+from bastide.verify.admission.facts import Facts
+from bastide.verify.admission.model import Approval, Evidence, Version
 from bastide.verify.admission.policy import Approvals, Licences, Policy, Rule, Scan
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 from bastide.verify.bom.model import Ancestor, Licence, Metric, Model, Origin, Relation
 from bastide.verify.signing.model import Check, Decision, Outcome, worst
-from bastide.verify.signing.policy import Range
+from bastide.verify.signing.policy import Demand, Range
 
 NOW = datetime(2027, 6, 30, tzinfo=UTC)
 HERE = Origin("README.md", 3)
@@ -27,17 +28,31 @@ MODEL = Model(
     metrics=(Metric("accuracy", "0.93", HERE, "tickets"), Metric("Accuracy", "91%", HERE, "mails")),
     ancestors=(Ancestor("acme/base", Relation.FINETUNE, HERE),),
 )  # fmt: skip
-VERSION = Version("support", "aa", "support", number=2, stage="staging", added=NOW, added_by="ada")
-BASE = Version("acme/base", "bb", "base", number=1, stage="production", added=NOW, added_by="ada")
+VERSION = Version("support", "aa", "ab", "support", number=2, stage="staging", added=NOW, added_by="ada")
+BASE = Version(
+    "acme/base",
+    "bb",
+    "bc",
+    "base",
+    source={"revision": "5c1f"},
+    number=1,
+    stage="production",
+    added=NOW,
+    added_by="ada",
+)
 TRUSTED = Decision("support", "support", "aa", 1, NOW, (Check("signatures", Outcome.HOLDS, "release"),))
 SAFE = FileReport("support/model.safetensors", "safetensors", "cc")
+DEMAND = Demand("evaluation", ("ci",), metrics={"accuracy": Range(min=0.9)})
+SIGNED = Evidence("signature", "1" * 64, "sha256:release", ("release",), NOW)
+GRADED = Evidence("evaluation", "2" * 64, "sha256:ci", ("ci",), NOW)
 GOOD = Facts(
-    "support", "production", NOW, (SAFE,), (), TRUSTED, MODEL, VERSION,
+    "support", "production", NOW, (SAFE,), (), TRUSTED, ((DEMAND, Check("attestation/evaluation", Outcome.HOLDS, "0.93")),),
+    (SIGNED, GRADED), ("release", "ci"), MODEL, VERSION,
     (Approval("production", "grace", NOW - timedelta(days=1)), Approval("production", "alan", NOW - timedelta(days=2))),
-    {"support": (VERSION,), "acme/base": (BASE,)},
+    (SIGNED, GRADED), {"support": (VERSION,), "acme/base": (BASE,)},
 )  # fmt: skip
 ALL = Rule(
-    ("support*",), ("production",), Scan(formats=("safetensors",), deny=("secret/*",)), True, 0, 0, {"accuracy": Range(min=0.9)},
+    ("support*",), ("production",), Scan(formats=("safetensors",), deny=("secret/*",)), True, 0, 0, {"accuracy": Range(min=0.9)}, (DEMAND,),
     Licences(("apache-*",), ("*-nc-*",)), "promoted", Approvals(("grace", "alan"), 2, 7 * 86400.0), "staging",
 )  # fmt: skip
 POLICY = Policy((ALL,), STAGES)
@@ -58,7 +73,7 @@ def described(**changed: object) -> Facts:
 def test_all_holds() -> None:
     assert set(outcomes(GOOD).values()) == {Outcome.HOLDS}
     assert outcomes(GOOD).keys() == {
-        "scan", "signature", "licences", "bases", "approvals", "after", "metrics/accuracy"
+        "scan", "signature", "licences", "bases", "approvals", "after", "metrics/accuracy", "evaluation/accuracy"
     }  # fmt: skip
 
 
@@ -82,6 +97,24 @@ def test_all_holds() -> None:
         (described(metrics=(Metric("accuracy", "good", HERE),)), "metrics/accuracy", Outcome.UNKNOWN),
         (described(metrics=(Metric("accuracy", "nan", HERE),)), "metrics/accuracy", Outcome.UNKNOWN),
         (described(metrics=(Metric("accuracy", "inf", HERE),)), "metrics/accuracy", Outcome.UNKNOWN),
+        (described(metrics=(Metric("accuracy", "93", HERE),)), "metrics/accuracy", Outcome.UNKNOWN),
+        (described(unread=("README.md: has more than 8 MiB",)), "metrics/accuracy", Outcome.UNKNOWN),
+        (described(unread=("README.md: has more than 8 MiB",)), "licences", Outcome.UNKNOWN),
+        (described(unread=("README.md: has more than 8 MiB",)), "bases", Outcome.UNKNOWN),
+        (described(ancestors=(Ancestor("acme/base", Relation.MERGE, HERE, "6d2a"),)), "bases", Outcome.REFUSED),
+        (described(ancestors=(Ancestor("acme/base", Relation.MERGE, HERE, "5c1f"),)), "bases", Outcome.HOLDS),
+        (replace(GOOD, demanded=()), "evaluation/accuracy", Outcome.UNKNOWN),
+        (
+            replace(GOOD, demanded=((DEMAND, Check("", Outcome.REFUSED, "0.2")),)),
+            "evaluation/accuracy",
+            Outcome.REFUSED,
+        ),
+        (
+            replace(GOOD, demanded=((replace(DEMAND, by=("x",)), GOOD.demanded[0][1]),)),
+            "evaluation/accuracy",
+            Outcome.UNKNOWN,
+        ),
+        (replace(GOOD, present=(SIGNED,)), "evidence", Outcome.UNKNOWN),
         (replace(GOOD, registered=None), "bases", Outcome.UNKNOWN),
         (replace(GOOD, registered={"support": (VERSION,)}), "bases", Outcome.REFUSED),
         (replace(GOOD, registered={"acme/base": (replace(BASE, stage="staging"),)}), "bases", Outcome.REFUSED),
@@ -90,6 +123,22 @@ def test_all_holds() -> None:
         (replace(GOOD, at=NOW + timedelta(days=6)), "approvals", Outcome.REFUSED),
         (replace(GOOD, at=NOW - timedelta(days=9)), "approvals", Outcome.REFUSED),
         (replace(GOOD, version=None), "approvals", Outcome.REFUSED),
+        (replace(GOOD, version=replace(VERSION, added_by=" Grace ")), "approvals", Outcome.REFUSED),
+        (
+            replace(GOOD, approvals=(*GOOD.approvals, Approval("production", "alan", NOW, "", True))),
+            "approvals",
+            Outcome.REFUSED,
+        ),
+        (
+            replace(GOOD, approvals=(GOOD.approvals[0], replace(GOOD.approvals[0], by="ＧＲＡＣＥ"))),
+            "approvals",
+            Outcome.REFUSED,
+        ),
+        (
+            replace(GOOD, approvals=tuple(replace(a, stage="staging") for a in GOOD.approvals)),
+            "approvals",
+            Outcome.REFUSED,
+        ),
         (replace(GOOD, version=replace(VERSION, stage="candidate")), "after", Outcome.REFUSED),
         (replace(GOOD, version=None), "after", Outcome.REFUSED),
         (replace(GOOD, registered=None), "after", Outcome.UNKNOWN),
@@ -105,6 +154,36 @@ def test_who_registered_it_does_not_approve_it() -> None:
     assert (outcomes(own, rule)["approvals"], outcomes(GOOD, rule)["approvals"]) == (Outcome.REFUSED, Outcome.HOLDS)
 
 
+def test_a_licence_that_nobody_knows_has_to_be_named() -> None:
+    own = described(licences=(Licence("our licence", "", HERE),))
+    only_denied, named = replace(ALL, licences=Licences(deny=("gpl*",))), replace(ALL, licences=Licences(("our *",)))
+    assert outcomes(own, only_denied)["licences"] is Outcome.UNKNOWN
+    assert outcomes(GOOD, only_denied)["licences"] is Outcome.HOLDS
+    assert outcomes(own, named)["licences"] is Outcome.HOLDS
+
+
+def test_evidence_may_be_replaced_by_newer_one_of_the_same_signer_only() -> None:
+    """A bad evaluation can't be hidden by deleting it, nor behind an older one; signers who left the policy don't matter."""
+    newer = replace(GRADED, payload="3" * 64, seen=NOW + timedelta(days=1))
+    older = replace(GRADED, payload="4" * 64, seen=NOW - timedelta(days=1))
+    cases = {
+        (newer,): True,
+        (older,): False,
+        (replace(newer, signer="sha256:other"),): False,
+        (replace(newer, type="scan"),): False,
+    }
+    for present, fine in cases.items():
+        facts = replace(GOOD, present=(SIGNED, *present), seen=(SIGNED, GRADED, older))
+        # The older one is gone too, and was replaced by the one that is asked about.
+        assert ("evidence" not in outcomes(facts)) is fine, present
+    assert "evidence" not in outcomes(replace(GOOD, present=(SIGNED,), signers=("release",)))
+
+
+def test_what_does_not_hold_says_what_to_do() -> None:
+    checks = decide(POLICY, replace(GOOD, approvals=()))
+    assert [c.hint for c in checks if c.hint] == ["`bastide models approve support@2 --for production --by NAME`"]
+
+
 def test_all_rules_that_apply_have_to_hold() -> None:
     both = Policy((ALL, Rule(("*",), licences=Licences(("mit",)))), STAGES)
     assert worst([c.outcome for c in decide(both, GOOD)]) is Outcome.REFUSED
@@ -117,6 +196,11 @@ TAKEN = (
     lambda f: replace(f, description=None),
     lambda f: replace(f, version=None),
     lambda f: replace(f, approvals=()),
+    lambda f: replace(f, demanded=()),
+    lambda f: replace(f, present=()),
+    lambda f: replace(f, description=replace(f.description, unread=("x",)) if f.description else None),
+    lambda f: replace(f, description=replace(f.description, licences=()) if f.description else None),
+    lambda f: replace(f, approvals=f.approvals[1:]),
     lambda f: replace(f, registered=None),
     lambda f: replace(f, reports=(finding(Severity.HIGH),)),
     lambda f: replace(f, passed_over=("x",)),

@@ -23,9 +23,14 @@ _PATH = click.Path(path_type=Path)
     "--registry",
     type=_PATH,
     metavar="FILE",
-    help="The registry with versions and approvals; the decision is kept there.",
+    help="The registry with versions and approvals; the decision is kept there. `bastide models add` makes one.",
 )
-@click.option("--ledger", type=_PATH, metavar="DIR", help="The ledger into which the decision is written.")
+@click.option(
+    "--ledger",
+    type=_PATH,
+    metavar="DIR",
+    help="The ledger into which the decision is written; default: beside the registry.",
+)
 @click.option("--by", help="Who decides; default: the user of the system.")
 @options.format_option("table", "json", default="table")
 @options.output_option
@@ -63,23 +68,20 @@ def admit(
       bastide admit models/support-v2 --policy admission.yaml --stage production --registry models.db --ledger model-log
       bastide admit models/support-v2 --policy admission.yaml --format json -o decision.json
     """
-    from bastide.cli.admission import CODES, decision_table, scanner, who
-    from bastide.errors import UsageError, did_you_mean
+    from bastide.cli.admission import CODES, checked_stage, decision_table, ledger_of, scanner, who
     from bastide.verify.admission import gather
+    from bastide.verify.admission.layouts import name_of
     from bastide.verify.admission.policy_file import load_policy
 
     keep_inputs([output], policy, registry)
     rules = load_policy(policy)
-    if stage and stage not in rules.stages:
-        raise UsageError(
-            f"the policy has no stage `{stage[:60]}`: {did_you_mean(stage, rules.stages) or 'it names none'}"
-        )
     kept = None
     if registry is not None:
         from bastide.store.models import SqliteRegistry
 
         kept = SqliteRegistry(registry, make=False)
-    request = gather.Request(model, name or gather.name_of(model), stage, who(by), ledger=ledger)
+    log = ledger_of(ledger, registry)
+    request = gather.Request(model, name or name_of(model), checked_stage(rules, stage), who(by), ledger=log)
     decision = gather.admit(request, rules, partial(scanner, quiet), kept)
     if format_ == "json":
         from bastide.report.admission_json import decision_json

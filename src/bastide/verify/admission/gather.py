@@ -3,29 +3,34 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bastide.errors import UsageError
-from bastide.verify.admission.decide import Facts, decide
-from bastide.verify.admission.interface import Registry
+from bastide.errors import Diagnostic, SettingsError, StoreError, UsageError, did_you_mean
+from bastide.verify.admission.contents import Contents, read_contents
+from bastide.verify.admission.decide import decide
+from bastide.verify.admission.facts import Facts
+from bastide.verify.admission.interface import ChangedMeanwhile, Registry
 from bastide.verify.admission.layouts import Found
-from bastide.verify.admission.model import Base, Decision, Version
-from bastide.verify.admission.policy import Policy
+from bastide.verify.admission.model import Action, Approval, Base, Decision, Evidence, Version
+from bastide.verify.admission.policy import Policy, Rule
 from bastide.verify.artifacts.model import FileReport
 from bastide.verify.artifacts.walk import find_files
 from bastide.verify.bom.collect import Sources, collect
+from bastide.verify.bom.folder import Limits
 from bastide.verify.bom.model import Model
-from bastide.verify.signing.files import own_documents
-from bastide.verify.signing.manifest import make_manifest, root_digest
-from bastide.verify.signing.model import Check, Outcome
+from bastide.verify.signing.manifest import PREDICATE_TYPE
+from bastide.verify.signing.model import Check, Envelope, Outcome
+from bastide.verify.signing.predicates import TYPES
 
 Scanner = Callable[[Sequence[str]], Iterator[FileReport]]
 """The scan of some files, in their order."""
+_TRIES = 20
+_LIMITS = Limits(files=100_000, weights=4096)
+_TYPES = {PREDICATE_TYPE: "signature", **{address: name for name, address in TYPES.items()}}
+_LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,8 @@ class Request:
     at: datetime | None = None
     """By default now."""
     ledger: Path | None = None
-    promote: bool = False
-    """Whether the registered version goes to the stage when all holds."""
+    action: Action = "admit"
+    """`promote`: the registered version goes to the stage when all holds."""
     expected: Version | None = None
     """The version that these bytes have to be."""
 
@@ -48,77 +53,91 @@ class Request:
 def admit(request: Request, policy: Policy, scan: Scanner, registry: Registry | None = None) -> Decision:
     """The decision about a model, with all reasons; it is kept in the registry and in the ledger.
 
-    Raises `UsageError` when there is no model, `SettingsError` for a wrong trust policy, `StoreError`, `LedgerError`.
+    Raises `UsageError` when there is no model, `SettingsError` for a wrong policy, `StoreError`, `LedgerError`.
     """
-    at = request.at or datetime.now(UTC)
-    before, fault = digest_of(request.path)
-    version = request.expected
-    if version is None and registry is not None:
-        version = next((v for v in registry.versions(request.name) if v.digest == before), None)
-    facts = Facts(
-        name=request.name,
-        stage=request.stage,
-        at=at,
-        version=version,
-        approvals=tuple(registry.approvals(version)) if registry is not None and version else (),
-        registered=_all(registry),
-    )
-    facts = _read(facts, request, policy, scan)
-    changed = _changed(before, fault, request)
-    name = f"{policy.file} (sha256 {policy.digest})" if policy.file else ""
-    checks = (*changed, *decide(policy, facts))
-    number = version.number if version else 0
-    decision = Decision(request.name, request.stage, str(request.path), before, at, checks, name, request.by, number)
-    return _kept(decision, request, version, registry)
+    contents = read_contents(request.path)
+    facts = Facts(request.name, request.stage, request.at or datetime.now(UTC))
+    facts = _read(facts, request, policy, scan, contents)
+    wrong = _bytes(contents, request)
+    for _ in range(_TRIES):
+        facts = _standing(facts, request, contents, registry)
+        decision = Decision(
+            name=request.name,
+            stage=request.stage,
+            path=str(request.path.absolute()),
+            digest=contents.digest,
+            at=facts.at,
+            checks=(*wrong, *decide(policy, facts)),
+            policy=f"{policy.file} (sha256 {policy.digest})" if policy.file else "",
+            by=request.by,
+            number=facts.version.number if facts.version else 0,
+            action=request.action,
+            paths=contents.paths,
+        )
+        try:
+            return _kept(decision, request.ledger, facts, registry)
+        except ChangedMeanwhile:
+            continue
+    raise StoreError(f"{request.name}: others change it all the time, so nothing could be decided; try again")
 
 
-def _changed(before: str, fault: str, request: Request) -> tuple[Check, ...]:
-    """What is wrong with the bytes themselves."""
-    if fault or not before:
-        return (Check("files", Outcome.UNKNOWN, fault or "could not all be read"),)
-    if request.expected is not None and request.expected.digest != before:
-        return (Check("files", Outcome.REFUSED, f"aren't those that were registered as {request.expected}"),)
-    if digest_of(request.path)[0] != before:
-        return (Check("files", Outcome.UNKNOWN, "changed while they were read"),)
-    return ()
+def retire(version: Version, by: str, reason: str, registry: Registry, ledger: Path | None = None) -> Decision:
+    """Takes a version out of its stage, whatever a policy says. Raises `StoreError`, `LedgerError`."""
+    check = Check("retired", Outcome.HOLDS, reason or f"was in {version.stage or 'no stage'}")
+    decision = Decision(
+        version.name, version.stage, version.path, version.digest, datetime.now(UTC), (check,), by=by,
+        number=version.number, action="retire", paths=version.paths,
+    )  # fmt: skip
+    return registry.record(version, decision, log=_written(ledger, entry_of(decision)))
 
 
-def _read(facts: Facts, request: Request, policy: Policy, scan: Scanner) -> Facts:
-    """What the rules that apply ask for, and nothing else."""
-    rules = policy.rules_for(request.name, request.stage)
-    if any(rule.scan for rule in rules):
-        found = find_files([str(request.path)])
-        passed = tuple(f"{one.location.file}: {one.message}" for one in found.passed_over)
-        facts = replace(facts, reports=tuple(scan(found.files)), passed_over=passed)
-    if any(rule.signature for rule in rules) and policy.trust is not None:
-        from bastide.verify.signing.policy_file import load_policy
-        from bastide.verify.signing.verify import Options, verify_model
-
-        trust = load_policy(policy.trust)
-        told = Options(name=request.name, at=facts.at, ledger=request.ledger)
-        facts = replace(facts, verification=verify_model(request.path, trust, told))
-    if any(r.card or r.annex or r.metrics or r.licences or r.bases for r in rules):
-        facts = replace(facts, description=describe(request.path))
-    return facts
+def approve(version: Version, approval: Approval, registry: Registry, ledger: Path | None = None) -> None:
+    """Keeps an approval, in the ledger too. Raises `StoreError`, `LedgerError`."""
+    entry = {
+        "kind": "approval",
+        "model": version.name,
+        "version": version.number,
+        "digest": version.digest,
+        "dirHash": version.paths,
+        "stage": approval.stage,
+        "by": approval.by,
+        "reason": approval.reason,
+        "withdrawn": approval.withdrawn,
+        "at": approval.at.isoformat(),
+    }
+    registry.approve(version, approval, _written(ledger, entry))
 
 
-def _kept(decision: Decision, request: Request, version: Version | None, registry: Registry | None) -> Decision:
-    if request.ledger is not None:
-        from bastide.verify.signing.logbook import record
+def register(found: Found, registry: Registry, by: str, at: datetime | None = None) -> Version:
+    """The version of a model that was found, kept in the registry. Raises `UsageError` when it can't be read, `StoreError`."""
+    name = found.name
+    if not name or len(name) > _LONGEST or not name.isprintable() or name != name.strip():
+        raise UsageError(f"{found.path}: `{name[:60]}` can't be the name of a model; say --name")
+    contents = read_contents(found.path)
+    if contents.fault:
+        raise UsageError(f"{found.path}: {contents.fault}")
+    bases = tuple(Base(one.name, one.relation.value, one.revision) for one in describe(found.path).ancestors)
+    version = Version(
+        found.name, contents.digest, contents.paths, str(found.path.absolute()), found.layout, found.source, bases,
+        added=at or datetime.now(UTC), added_by=by,
+    )  # fmt: skip
+    return registry.add(version)
 
-        decision = replace(decision, entry=record(request.ledger, entry_of(decision)))
-    if registry is not None and version is not None:
-        registry.record(version, decision, promote=request.promote)
-    return decision
+
+def describe(path: Path) -> Model:
+    """What is stated about a model."""
+    return collect([path], Sources(limits=_LIMITS)).models[0]
 
 
 def entry_of(decision: Decision) -> dict[str, object]:
     """The entry of a decision in a ledger."""
     return {
         "kind": "admission",
+        "action": decision.action,
         "model": decision.name,
         "version": decision.number,
         "digest": decision.digest,
+        "dirHash": decision.paths,
         "stage": decision.stage,
         "outcome": decision.outcome.value,
         "policy": decision.policy,
@@ -128,70 +147,114 @@ def entry_of(decision: Decision) -> dict[str, object]:
     }
 
 
-def register(found: Found, registry: Registry, by: str, at: datetime | None = None) -> Version:
-    """The version of a model that was found, kept in the registry. Raises `UsageError` when it can't be read, `StoreError`."""
-    digest, fault = digest_of(found.path)
-    if not digest or fault:
-        raise UsageError(f"{found.path}: {fault or 'could not be read'}")
-    bases = tuple(Base(one.name, one.relation.value) for one in describe(found.path).ancestors)
-    return registry.add(
-        Version(
-            found.name,
-            digest,
-            str(found.path),
-            found.layout,
-            found.source,
-            bases,
-            added=at or datetime.now(UTC),
-            added_by=by,
-        )
+def _bytes(contents: Contents, request: Request) -> tuple[Check, ...]:
+    """What is wrong with the bytes themselves, after everything was read."""
+    if contents.fault:
+        hint = "take links and the like out of the model; from a hub's cache, name the revision's folder"
+        return (Check("files", Outcome.UNKNOWN, contents.fault, hint=hint),)
+    expected = request.expected
+    if expected is not None and not expected.same_bytes(contents.digest, contents.paths):
+        hint = "`bastide models add` makes them a version of their own"
+        return (Check("files", Outcome.REFUSED, f"aren't those that were registered as {expected}", hint=hint),)
+    if contents.changed():
+        return (Check("files", Outcome.UNKNOWN, "changed while they were read", hint="decide where nobody writes"),)
+    return ()
+
+
+def _read(facts: Facts, request: Request, policy: Policy, scan: Scanner, contents: Contents) -> Facts:
+    """What the rules that apply ask for, and nothing else."""
+    rules = policy.rules_for(request.name, request.stage)
+    if any(rule.scan for rule in rules):
+        found = find_files([str(request.path)])
+        passed = tuple(f"{one.location.file}: {one.message}" for one in found.passed_over)
+        facts = replace(facts, reports=tuple(scan(found.files)), passed_over=passed)
+    if any(rule.signature or rule.evaluations for rule in rules) and policy.trust is not None:
+        facts = _verified(facts, request, policy, rules, contents)
+    if any(r.card or r.annex or r.metrics or r.licences or r.bases for r in rules):
+        facts = replace(facts, description=describe(request.path))
+    return facts
+
+
+def _verified(facts: Facts, request: Request, policy: Policy, rules: Iterable[Rule], contents: Contents) -> Facts:
+    from bastide.verify.signing.policy_file import load_policy
+    from bastide.verify.signing.verify import Options, verify_model
+
+    assert policy.trust is not None
+    trust = load_policy(policy.trust)
+    demands = tuple(demand for rule in rules for demand in rule.evaluations)
+    for demand in demands:
+        for name in demand.by:
+            if name not in trust.signers:
+                hint = did_you_mean(name, trust.signers)
+                why = f"{policy.trust} names no signer `{name[:60]}`"
+                raise SettingsError(Diagnostic(why, demand.location, hint=hint))
+    # Only who asks for the ledger needs it here: the decision about admission is written into it anyway.
+    ledger = request.ledger if any(rule.ledger for rule in trust.rules) or trust.ledger_key else None
+    found = verify_model(request.path, trust, Options(name=request.name, at=facts.at, ledger=ledger, demands=demands))
+    return replace(
+        facts,
+        verification=found,
+        demanded=tuple(zip(demands, found.demanded, strict=True)),
+        present=tuple(_present((*found.signatures, *found.attestations), contents, facts.at)),
+        signers=tuple(trust.signers),
     )
 
 
-def name_of(path: Path) -> str:
-    """How a model is called when nobody says it: as its layout says, or by its path. Raises `UsageError` when there is none."""
-    if not path.exists():
-        raise UsageError(f"{path}: there is no such file or folder")
-    if path.is_dir() and path.resolve().parent.name == "snapshots":
-        return path.resolve().parent.parent.name.removeprefix("models--").replace("--", "/")
-    return path.resolve().name
+def _present(envelopes: Iterable[Envelope], contents: Contents, at: datetime) -> Iterator[Evidence]:
+    """What has a valid signature and is about these bytes, as far as anybody can tell; whether it counts is for the trust policy."""
+    known = {"sha256": contents.digest, "dirHash": contents.paths}
+    for one in envelopes:
+        if one.identity is None:
+            continue
+        type_ = ""  # Of a signer who doesn't count any more: what that one says isn't read.
+        if one.statement is not None:
+            digests = [subject.digest for subject in one.statement.subjects]
+            if not any("sha256" in digest and known.items() <= {**known, **digest}.items() for digest in digests):
+                continue
+            type_ = _TYPES.get(one.statement.predicate_type, one.statement.predicate_type)[:_LONGEST]
+        yield Evidence(type_, one.sha256, one.identity.id, one.identity.names, at)
 
 
-def describe(path: Path) -> Model:
-    """What is stated about a model."""
-    return collect([path], Sources()).models[0]
-
-
-def digest_of(path: Path) -> tuple[str, str]:
-    """The digest of a model, as its signature has it, and why there is none or why it can't be trusted.
-
-    Contents of a hub's cache count under the names of their links. Raises `UsageError` when there is no model.
-    """
-    found = find_files([str(path)])
-    own = set(own_documents(path))
-    root = path if path.is_dir() else path.parent
-    names = {(Path(f).relative_to(root).as_posix() if path.is_dir() else "."): f for f in found.files}
-    try:
-        with ThreadPoolExecutor() as pool:
-            hashed = dict(zip(names, pool.map(_sha256, names.values()), strict=True))
-    except OSError as problem:
-        return "", f"{problem.filename}: {problem.strerror}"
-    if not hashed:
-        return "", "there are no files"
-    manifest = make_manifest(path.name, hashed, own)
-    left = found.passed_over[0] if found.passed_over else None
-    return root_digest(manifest.resources), f"{left.location.file}: {left.message}" if left else ""
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as stream:  # noqa: PTH123 - a path as text
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _all(registry: Registry | None) -> dict[str, tuple[Version, ...]] | None:
+def _standing(facts: Facts, request: Request, contents: Contents, registry: Registry | None) -> Facts:
+    """What the registry says now."""
     if registry is None:
+        return facts
+    registered: dict[str, tuple[Version, ...]] = {}
+    for one in registry.versions():
+        registered[one.name] = (*registered.get(one.name, ()), one)
+    own = registered.get(request.name, ())
+    if request.expected is not None:
+        version = next((one for one in own if one.number == request.expected.number), None)
+    else:
+        version = next((one for one in own if one.same_bytes(contents.digest, contents.paths)), None)
+    if version is None:
+        return replace(facts, version=None, approvals=(), seen=(), registered=registered)
+    return replace(
+        facts,
+        version=version,
+        approvals=tuple(registry.approvals(version)),
+        seen=tuple(registry.evidence(version)),
+        registered=registered,
+    )
+
+
+def _kept(decision: Decision, ledger: Path | None, facts: Facts, registry: Registry | None) -> Decision:
+    log = _written(ledger, entry_of(decision))
+    if registry is not None and facts.version is not None:
+        same = facts.version.same_bytes(decision.digest, decision.paths)
+        seen = [one for one in facts.present if one.type] if same else []
+        return registry.record(facts.version, decision, seen, log)
+    return replace(decision, entry=log()) if log else decision
+
+
+def _written(ledger: Path | None, entry: Mapping[str, object]) -> Callable[[], int] | None:
+    """What writes an entry into the ledger; None without one."""
+    if ledger is None:
         return None
-    found: dict[str, tuple[Version, ...]] = {}
-    for version in registry.versions():
-        found[version.name] = (*found.get(version.name, ()), version)
-    return found
+
+    def write() -> int:
+        from bastide.verify.signing.logbook import record
+
+        return record(ledger, entry)
+
+    return write

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bastide.verify.admission.model import Approval, Decision, Version
+from bastide.errors import StoreError
+from bastide.verify.admission.model import Approval, Decision, Evidence, Version
+
+
+class ChangedMeanwhile(StoreError):
+    """A stage or an approval has changed since the version was read: decide again."""
 
 
 class Registry(Protocol):
-    """Keeps versions, approvals and decisions. Every method raises `StoreError` when the store can't be read or written."""
+    """Keeps versions, evidence, approvals and decisions. Every method raises `StoreError` when the store can't be read or written."""
 
     def add(self, version: Version) -> Version:
         """The version with its number; the one that is there when the same bytes have that name already."""
@@ -18,14 +23,27 @@ class Registry(Protocol):
     def versions(self, name: str = "") -> Sequence[Version]:
         """All versions, or those of a name; oldest first."""
 
-    def approve(self, version: Version, approval: Approval) -> None:
-        """Keeps an approval."""
+    def approve(self, version: Version, approval: Approval, log: Callable[[], int] | None = None) -> None:
+        """Keeps an approval, or that one is withdrawn; when `log` fails, it isn't kept."""
 
     def approvals(self, version: Version) -> Sequence[Approval]:
         """Oldest first."""
 
-    def record(self, version: Version, decision: Decision, *, promote: bool) -> None:
-        """Keeps a decision; with `promote`, and when it holds, the version is in its stage from then on."""
+    def evidence(self, version: Version) -> Sequence[Evidence]:
+        """What was seen of it, oldest first."""
+
+    def record(
+        self,
+        version: Version,
+        decision: Decision,
+        evidence: Sequence[Evidence] = (),
+        log: Callable[[], int] | None = None,
+    ) -> Decision:
+        """Keeps a decision with the number in the ledger that `log` gives it, and evidence that wasn't seen before.
+
+        A promotion that holds moves the version to its stage, a retirement takes it out. Either all of that is kept or nothing.
+        Raises `ChangedMeanwhile` when the version isn't as it was read any more; then nothing is logged.
+        """
 
     def decisions(self, version: Version) -> Sequence[Decision]:
         """Oldest first."""

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where models are in a folder: plain files, a hub client's cache, MLflow's file store. Nothing of MLflow or a hub is imported.
+"""Where models are in a folder: plain files, a hub client's cache, MLflow's stores. Nothing of MLflow or a hub is imported.
 
-Layouts after the documentation of huggingface_hub ("Understand caching") and of MLflow's file store (`mlruns/EXPERIMENT/RUN/meta.yaml`,
-`mlruns/models/NAME/version-N/meta.yaml`).
+The cache's layout after huggingface_hub's documentation ("Understand caching").
 """
 
 from __future__ import annotations
@@ -10,40 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from bastide.errors import UsageError
+from bastide.verify.admission.contents import revision_of
 
-_SIGNS = (
-    "config.json",
-    "adapter_config.json",
-    "model_index.json",
-    "MLmodel",
-    "saved_model.pb",
-    "model.safetensors.index.json",
-)
+_SIGNS = frozenset(
+    {"config.json", "adapter_config.json", "model_index.json", "MLmodel", "saved_model.pb", "model.safetensors.index.json"}
+)  # fmt: skip
 _WEIGHTS = frozenset(
     {".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".onnx", ".pkl", ".joblib", ".keras", ".h5", ".tflite", ".skops", ".cbm", ".ubj",
      ".pte", ".mlmodel"}
 )  # fmt: skip
 _DEPTH = 8
 _FOLDERS = 20_000
-_SMALL = 1 << 20
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_FIELDS = (
-    "run_id",
-    "user_id",
-    "start_time",
-    "creation_timestamp",
-    "source_name",
-    "version",
-    "current_stage",
-    "run_name",
-)
+_ENTRIES = 100_000
+"""Of one folder."""
+_SMALL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +34,10 @@ class Found:
 
     name: str
     path: Path
-    layout: str
+    layout: str = "files"
+    """`files`, `huggingface`, `mlflow`."""
     source: Mapping[str, str] = field(default_factory=dict)
+    """What the layout says of it: revision, run, user, times."""
 
 
 def find_models(path: Path, name: str = "") -> list[Found]:
@@ -63,27 +47,60 @@ def find_models(path: Path, name: str = "") -> list[Found]:
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder")
-    found = [Found(path.name, path, "files")] if path.is_file() else list(_in_folder(path))
+    found = list(_in_file(path) if path.is_file() else _in_folder(path))
     if not found:
         raise UsageError(f"{path}: no model was found in it; name the folder or the file of one")
-    if name and len(found) > 1:
+    if name and len({one.name for one in found}) > 1:
         raise UsageError(f"{path}: {len(found)} models are in it, so `--name` can't be for all; name one of them")
     return [Found(name, one.path, one.layout, one.source) for one in found] if name else found
 
 
-def _in_folder(path: Path) -> Iterator[Found]:
-    if (path / "mlruns").is_dir() and not _is_model(path):
-        path = path / "mlruns"
-    if _is_store(path):
-        yield from _mlflow(path)
-        return
-    if path.name.startswith("models--") and (path / "snapshots").is_dir():
-        yield from _cached(path)
-        return
-    yield from _below(path)
+def name_of(path: Path) -> str:
+    """How a model is called when nobody says it: as a hub's cache says, or by its path. Raises `UsageError` when there is none."""
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or folder")
+    return revision_of(path)[0] or path.resolve().name
 
 
-def _below(root: Path) -> Iterator[Found]:
+def is_model(folder: Path) -> bool:
+    """Whether a folder has weights or what describes a model."""
+    return any(name in _SIGNS or Path(name).suffix.lower() in _WEIGHTS for name in _files(folder))
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in a folder, in order; no links and none that are hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [e.path for _, e in zip(range(_ENTRIES), entries, strict=False) if _is_folder(e)]
+    except OSError:
+        return []
+    return [Path(one) for one in sorted(found)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+
+
+def _files(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [e.name for _, e in zip(range(_ENTRIES), entries, strict=False) if e.is_file()]
+    except OSError:
+        return []
+
+
+def _in_file(path: Path) -> Iterator[Found]:
+    from bastide.verify.admission import mlflow
+
+    if path.name == mlflow.DATABASE:
+        yield from mlflow.in_database(path)
+    else:
+        yield Found(path.name, path)
+
+
+def _in_folder(root: Path) -> Iterator[Found]:
+    from bastide.verify.admission import mlflow
+
     pending = [(root, 0)]
     seen = 0
     while pending:
@@ -91,110 +108,45 @@ def _below(root: Path) -> Iterator[Found]:
         seen += 1
         if seen > _FOLDERS:
             raise UsageError(f"{root}: more than {_FOLDERS} folders; name a folder further down")
-        if folder.name.startswith("models--") and (folder / "snapshots").is_dir():
+        if mlflow.is_store(folder):
+            yield from mlflow.in_store(folder)
+        elif folder.name.startswith("models--") and (folder / "snapshots").is_dir():
             yield from _cached(folder)
-        elif folder is not root and _is_store(folder):
-            yield from _mlflow(folder)
-        elif _is_model(folder):
-            layout = "mlflow" if (folder / "MLmodel").is_file() else "huggingface" if _is_hub(folder) else "files"
-            yield Found(folder.resolve().name, folder, layout, _run_of(folder) if layout == "mlflow" else {})
+        elif is_model(folder):
+            yield _folder(folder)
         elif depth < _DEPTH:
-            below = sorted(_folders(folder), reverse=True)
-            pending += [(one, depth + 1) for one in below]
+            pending += [(one, depth + 1) for one in reversed(folders(folder))]
 
 
-def _folders(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
-    except OSError:
-        return []
+def _folder(folder: Path) -> Found:
+    from bastide.verify.admission import mlflow
+
+    name, revision = revision_of(folder)
+    if name:
+        return Found(name, folder, "huggingface", _revision(folder.absolute().parent.parent, revision))
+    if (folder / "MLmodel").is_file():
+        return Found(folder.resolve().name, folder, "mlflow", mlflow.run_of(folder))
+    hub = any((folder / one).is_file() for one in ("config.json", "adapter_config.json", "model_index.json"))
+    return Found(folder.resolve().name, folder, "huggingface" if hub else "files")
 
 
-def _is_model(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.is_file()]
-    except OSError:
-        return False
-    return any(n in _SIGNS or Path(n).suffix.lower() in _WEIGHTS for n in names)
-
-
-def _is_hub(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file()
-
-
-# --- a hub's cache ---------------------------------------------------------------------------------------------------
 def _cached(repo: Path) -> Iterator[Found]:
-    """`models--OWNER--NAME/snapshots/REVISION`: each revision is a version."""
-    name = repo.name.removeprefix("models--").replace("--", "/")
-    for snapshot in sorted(_folders(repo / "snapshots")):
-        yield Found(name, snapshot, "huggingface", {"revision": snapshot.name})
+    """Each revision is a version."""
+    for snapshot in folders(repo / "snapshots"):
+        name, revision = revision_of(snapshot)
+        yield Found(name, snapshot, "huggingface", _revision(repo, revision))
 
 
-# --- MLflow ----------------------------------------------------------------------------------------------------------
-def _is_store(folder: Path) -> bool:
-    return folder.name == "mlruns" or (
-        (folder / "models").is_dir() and any((p / "meta.yaml").is_file() for p in _folders(folder))
-    )
+def _revision(repo: Path, revision: str) -> dict[str, str]:
+    """The revision, and which branches and tags led to it when it was fetched (`refs/main` has the revision's hash)."""
+    refs = repo / "refs"
+    named = [one for one in sorted(_files(refs))[:100] if _content(refs / one) == revision]
+    return {"revision": revision, **({"refs": ", ".join(named)} if named else {})}
 
 
-def _mlflow(store: Path) -> Iterator[Found]:
-    """Registered versions under their names; then models of runs that nobody registered."""
-    taken: set[Path] = set()
-    for model in sorted(_folders(store / "models")):
-        for version in sorted(_folders(model), key=_version):
-            about = _meta(version / "meta.yaml")
-            place = _artifact(store, str(about.get("source") or about.get("storage_location") or ""))
-            if place is not None:
-                taken.add(place.resolve())
-                yield Found(model.name, place, "mlflow", {**_run_of(place), **_stated(about)})
-    for experiment in sorted(_folders(store)):
-        for run in sorted(_folders(experiment)) if experiment.name != "models" else ():
-            for artifact in sorted(_folders(run / "artifacts")):
-                if (artifact / "MLmodel").is_file() and artifact.resolve() not in taken:
-                    yield Found(f"{run.name[:12]}/{artifact.name}", artifact, "mlflow", _run_of(artifact))
-
-
-def _version(folder: Path) -> tuple[int, str]:
-    number = folder.name.removeprefix("version-")
-    return (int(number) if number.isdecimal() and len(number) < 10 else 0, folder.name)
-
-
-def _artifact(store: Path, source: str) -> Path | None:
-    """Where a version's files are: the address ends like a path of this store. Addresses elsewhere aren't followed."""
-    parts = [p for p in source.replace("\\", "/").split("/") if p not in ("", ".", "..")]
-    for length in range(min(len(parts), 6), 1, -1):
-        place = store.joinpath(*parts[-length:])
-        if place.is_dir() and place.resolve().is_relative_to(store.resolve()) and _is_model(place):
-            return place
-    return None
-
-
-def _run_of(artifact: Path) -> dict[str, str]:
-    """What the run says in which a model was made."""
-    for folder in list(artifact.parents)[:3]:
-        if (folder / "meta.yaml").is_file():
-            return _stated(_meta(folder / "meta.yaml"))
-    return {}
-
-
-def _stated(about: Mapping[str, Any]) -> dict[str, str]:
-    found = {key: str(about[key])[:200] for key in _FIELDS if about.get(key) not in (None, "")}
-    for key in ("start_time", "creation_timestamp"):
-        if found.get(key, "").isdecimal() and len(found[key]) < 15:
-            found[key] = datetime.fromtimestamp(int(found[key]) / 1000, UTC).isoformat(timespec="seconds")
-    return found
-
-
-def _meta(path: Path) -> Mapping[str, Any]:
-    """A small YAML file; nothing when it isn't one. Aliases aren't followed: they could grow without end."""
+def _content(path: Path) -> str:
     try:
         with path.open("rb") as stream:
-            text = stream.read(_SMALL).decode("utf-8")
-        if any(isinstance(token, (yaml.AnchorToken, yaml.AliasToken)) for token in yaml.scan(text, _LOADER)):
-            return {}
-        found = yaml.load(text, _LOADER)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+            return stream.read(_SMALL).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from bastide.errors import Location
-from bastide.verify.signing.policy import Range, matches
+from bastide.verify.signing.policy import Demand, Range, matches
 
 Bases = Literal["known", "promoted"]
 
@@ -39,7 +39,7 @@ class Approvals:
     """Whose word is needed."""
 
     by: tuple[str, ...] = ()
-    """Names; empty: anybody's but that of who registered the version."""
+    """Names; empty: anybody. Never who registered the version."""
     count: int = 1
     max_age: float | None = None
     """Seconds."""
@@ -60,7 +60,9 @@ class Rule:
     annex: int = 0
     """Percent of the points of Annex IV."""
     metrics: Mapping[str, Range] = field(default_factory=dict)
-    """As the model's description states them; attested ones are demanded by the trust policy."""
+    """As the model's description states them."""
+    evaluations: tuple[Demand, ...] = ()
+    """Attested by signers of the trust policy."""
     licences: Licences | None = None
     bases: Bases | None = None
     """Whether every model it was made from has to be in the registry (`known`), and in a stage that isn't earlier (`promoted`)."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from bastide.errors import PlanError, SettingsError, did_you_mean
 from bastide.plan.yamlfile import Node, parse, read_text
 from bastide.verify.admission.policy import Approvals, Licences, Policy, Rule, Scan
 from bastide.verify.fields import duration_of, flag_of, listed, mapping, range_of, text_of, texts_of
+from bastide.verify.signing.policy import Demand
 
 FORMAT = 1
 VERDICTS = ("safe", "unknown")
 """An unsafe file can't be allowed by a policy."""
 BASES = ("known", "promoted")
+_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
 
 
 def load_policy(path: Path) -> Policy:
@@ -65,6 +68,7 @@ def _rule(node: Node, stages: tuple[str, ...], has_trust: bool) -> Rule:
         "card",
         "annex-iv",
         "metrics",
+        "evaluations",
         "licences",
         "bases",
         "approvals",
@@ -73,8 +77,9 @@ def _rule(node: Node, stages: tuple[str, ...], has_trust: bool) -> Rule:
     check_keys(node, known, "rule")
     asked = _stages(node, "stages", stages)
     signature = flag_of(node, "signature", False)
-    if signature and not has_trust:
-        (node.get("signature") or node).problem(
+    evaluations = tuple(_evaluation(one) for one in listed(node, "evaluations"))
+    if (signature or evaluations) and not has_trust:
+        (node.get("signature") or node.get("evaluations") or node).problem(
             "nobody says whose signature counts", "name the trust policy: `trust: trust.yaml`"
         )
     bases = text_of(node, "bases")
@@ -90,6 +95,7 @@ def _rule(node: Node, stages: tuple[str, ...], has_trust: bool) -> Rule:
         card=_percent(node, "card"),
         annex=_percent(node, "annex-iv"),
         metrics={key: range_of(one) for key, _, one in mapping(node, "metrics")},
+        evaluations=evaluations,
         licences=_licences(node),
         approvals=_approvals(node),
         after=after[0] if after else "",
@@ -129,6 +135,25 @@ def _scan(node: Node) -> Scan | None:
     return Scan(verdicts, texts_of(found, "formats"), texts_of(found, "deny"))
 
 
+def _evaluation(node: Node) -> Demand:
+    check_keys(node, ("by", "metrics", "datasets", "max-age"), "demand for an evaluation")
+    datasets = texts_of(node, "datasets")
+    for one in datasets:
+        if not _DIGEST.match(one):
+            (node.get("datasets") or node).problem(f"`{one[:80]}` is no SHA-256", "`sha256:` and 64 hexadecimal digits")
+    metrics = {key: range_of(one) for key, _, one in mapping(node, "metrics")}
+    if not metrics:
+        node.problem("`metrics` is missing", "such as `metrics: {accuracy: {min: 0.9}}`")
+    return Demand(
+        type="evaluation",
+        by=tuple(dict.fromkeys(texts_of(node, "by", required=True))),
+        max_age=duration_of(node, "max-age"),
+        metrics=metrics,
+        datasets=tuple(one.removeprefix("sha256:") for one in datasets),
+        location=node.location,
+    )
+
+
 def _licences(node: Node) -> Licences | None:
     found = _map(node, "licences")
     if found is None:
@@ -142,7 +167,7 @@ def _approvals(node: Node) -> Approvals | None:
     if found is None:
         return None
     check_keys(found, ("by", "count", "max-age"), "demand for approvals")
-    by = texts_of(found, "by")
+    by = tuple(dict.fromkeys(texts_of(found, "by")))
     count = _number(found, "count", 1, 1, 100)
     if by and count > len(by):
         (found.get("count") or found).problem(

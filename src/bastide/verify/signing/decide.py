@@ -58,6 +58,12 @@ def decide(policy: Policy, facts: Facts) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def attested(demands: Iterable[Demand], policy: Policy, facts: Facts) -> tuple[Check, ...]:
+    """What comes of attestations that aren't demanded by a rule, about the files that are there."""
+    manifests = [make_manifest(facts.tree.name, facts.tree.digests, facts.own)]
+    return tuple(_attestation(demand, policy, facts, manifests) for demand in demands)
+
+
 def distinct(votes: Iterable[tuple[str, Iterable[str]]]) -> int:
     """How many different signers there are: pairs of a key and a name such that no key and no name is in two of them.
 

@@ -139,6 +139,8 @@ class Check:
     reason: str
     location: Location = Location()
     """Where the policy demands it."""
+    hint: str = ""
+    """What to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class Decision:
     policy: str = ""
     """The policy's file with its digest; '' for one made of options."""
     notes: tuple[str, ...] = field(default=())
+    demanded: tuple[Check, ...] = ()
+    """What came of the attestations that the caller demanded beside the policy, in their order. They aren't part of the outcome."""
 
     @property
     def outcome(self) -> Outcome:

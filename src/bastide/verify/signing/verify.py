@@ -16,11 +16,11 @@ from bastide.errors import LimitError
 from bastide.verify.signing import files
 from bastide.verify.signing.authenticate import authenticate
 from bastide.verify.signing.bundle import read_bundle
-from bastide.verify.signing.decide import Facts, decide
+from bastide.verify.signing.decide import Facts, attested, decide
 from bastide.verify.signing.logbook import Logbook, decision_entry, read_logbook, record
 from bastide.verify.signing.manifest import PREDICATE_TYPE, compare, from_statement, make_manifest, root_digest
 from bastide.verify.signing.model import Decision, Envelope, Manifest, Outcome
-from bastide.verify.signing.policy import Policy
+from bastide.verify.signing.policy import Demand, Policy
 from bastide.verify.signing.statement import read_statement
 from bastide.verify.signing.strict import Wrong
 from bastide.verify.signing.tree import Tree, hash_stretches, look_again, read_tree
@@ -42,6 +42,8 @@ class Options:
     """Its public key, PEM; by default the policy's."""
     workers: int | None = None
     """Files that are hashed at a time."""
+    demands: tuple[Demand, ...] = ()
+    """Attestations that are looked for beside those of the policy; see `Decision.demanded`."""
 
 
 def verify_model(model: Path, policy: Policy, options: Options = Options()) -> Decision:
@@ -76,6 +78,7 @@ def verify_model(model: Path, policy: Policy, options: Options = Options()) -> D
         unsigned=_unsigned(signatures, own),
         policy=f"{policy.file} (sha256 {policy.digest})" if policy.file else "",
         notes=_notes(options, policy, logbook),
+        demanded=attested(options.demands, policy, facts),
     )
     if options.ledger:
         record(options.ledger, decision_entry(decision))

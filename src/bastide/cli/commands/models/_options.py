@@ -12,3 +12,7 @@ registry_option = click.option(
     help="The registry.",
 )  # fmt: skip
 by_option = click.option("--by", help="Who does it; default: the user of the system. It is noted, not proven.")
+ledger_option = click.option(
+    "--ledger", type=click.Path(path_type=Path), metavar="DIR",
+    help="The ledger into which it is written; default: beside the registry (`models.ledger`).",
+)  # fmt: skip

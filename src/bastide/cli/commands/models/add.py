@@ -13,7 +13,7 @@ from bastide.cli.output import put
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option(
     "--name", default="", help="Of the model, when there is one only; default: what the layout or the path says."
 )
@@ -22,9 +22,11 @@ from bastide.cli.output import put
 @options.format_option("table", "json", default="table")
 @options.output_option
 @options.quiet_option
+@click.pass_context
 def add(
+    ctx: click.Context,
     *,
-    paths: tuple[str, ...],
+    paths: tuple[Path, ...],
     name: str,
     registry: Path,
     by: str | None,
@@ -34,8 +36,14 @@ def add(
 ) -> None:
     """Register the models at PATH...; the same bytes under the same name are the same version.
 
-    A path is a model (a folder or a file), a folder of models, a hub client's cache or MLflow's file store (`mlruns`), whose names,
-    revisions, runs and users are taken over. Files are hashed and stay where they are.
+    A path is a model (a folder or a file), a folder of models, a hub client's cache or MLflow's store (`mlruns`, `mlflow.db`), whose
+    names, revisions, runs and users are taken over. Files are hashed and stay where they are.
+
+    \b
+    Exit codes:
+      0  all were registered
+      2  the call or the registry is wrong, or no model was found
+      3  some could not be read, and it is said which; the others were registered
 
     \b
     Examples:
@@ -43,21 +51,30 @@ def add(
       bastide models add ~/.cache/huggingface/hub --registry models.db
       bastide models add mlruns --by ci
     """
-    from bastide.cli.admission import versions_table, who, whole
+    from bastide.cli.admission import versions_table, who
+    from bastide.cli.text import one_line
     from bastide.errors import UsageError
     from bastide.store.models import SqliteRegistry
     from bastide.verify.admission.gather import register
     from bastide.verify.admission.layouts import find_models
 
-    found = [one for path in paths for one in find_models(whole(path), name)]
-    if name and len(found) > 1:
-        raise UsageError(f"--name can't be for {len(found)} models; give one PATH")
+    found = [one for path in paths for one in find_models(path, name)]
+    if name and len(paths) > 1:
+        raise UsageError(f"--name can't be for {len(paths)} paths; give one")
     kept = SqliteRegistry(registry)
-    versions = [register(one, kept, who(by)) for one in found]
+    versions, problems = [], []
+    for one in found:
+        try:
+            versions.append(register(one, kept, who(by)))
+        except UsageError as problem:
+            problems.append(one_line(str(problem)))
     if format_ == "json":
         from bastide.report.admission_json import models_json
         from bastide.report.json_ import dumps
 
-        put(dumps(models_json(versions)), output, quiet)
+        put(dumps(models_json(versions, problems)), output, quiet)
     else:
         put(versions_table(versions, output is None), output, quiet)
+    for problem_ in problems:
+        click.echo(f"not registered: {problem_}", err=True)
+    ctx.exit(3 if problems else 0)

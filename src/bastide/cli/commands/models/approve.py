@@ -8,51 +8,55 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.commands.models._options import by_option, registry_option
+from bastide.cli.commands.models._options import by_option, ledger_option, registry_option
 
 
 @click.command()
 @click.argument("name", metavar="NAME@VERSION")
 @click.option("--for", "stage", required=True, help="The stage.")
+@click.option("--withdraw", is_flag=True, help="Take back what the same person approved before.")
 @click.option("--reason", default="", help="Why, for whoever reads it later.")
 @click.option(
-    "--ledger", type=click.Path(path_type=Path), metavar="DIR", help="The ledger into which it is written too."
+    "--policy", "-p", type=click.Path(path_type=Path), metavar="FILE", help="Check that the policy has this stage."
 )
+@ledger_option
 @registry_option
 @by_option
 @options.quiet_option
 def approve(
-    *, name: str, stage: str, reason: str, ledger: Path | None, registry: Path, by: str | None, quiet: bool
+    *,
+    name: str,
+    stage: str,
+    withdraw: bool,
+    reason: str,
+    policy: Path | None,
+    ledger: Path | None,
+    registry: Path,
+    by: str | None,
+    quiet: bool,
 ) -> None:
-    """Approve that a version may go to a stage. The name is noted, not proven: where that matters, demand a signed attestation.
+    """Approve that a version may go to a stage: these bytes, and no others. Promotion is a step of its own.
+
+    The name is noted, not proven: where that matters, demand a signed attestation in the trust policy.
 
     \b
     Examples:
       bastide models approve support@2 --for production --reason 'review of 12 June'
+      bastide models approve support@2 --for production --withdraw
     """
     from datetime import UTC, datetime
 
-    from bastide.cli.admission import named, who
-    from bastide.errors import UsageError
+    from bastide.cli.admission import checked_stage, ledger_of, named, who
     from bastide.store.models import SqliteRegistry
+    from bastide.verify.admission import gather
     from bastide.verify.admission.model import Approval
+    from bastide.verify.admission.policy_file import load_policy
 
+    if policy is not None:
+        checked_stage(load_policy(policy), stage)
     kept = SqliteRegistry(registry, make=False)
-    version = named(kept, name)
-    if not name.endswith(f"@{version.number}"):
-        raise UsageError(f"say which version is approved: {version}")
-    approval = Approval(stage, who(by), datetime.now(UTC), reason)
-    if ledger is not None:
-        from bastide.verify.signing.logbook import record
-
-        entry = {
-            "kind": "approval",
-            "model": version.name,
-            "version": version.number,
-            "digest": version.digest,
-            "stage": stage,
-        }
-        record(ledger, {**entry, "by": approval.by, "reason": reason, "at": approval.at.isoformat()})
-    kept.approve(version, approval)
+    version = named(kept, name, exactly=True)
+    approval = Approval(" ".join(stage.split()), who(by), datetime.now(UTC), " ".join(reason.split()), withdraw)
+    gather.approve(version, approval, kept, ledger_of(ledger, registry))
     if not quiet:
-        click.echo(f"{version}: approved for {stage} by {approval.by}")
+        click.echo(f"{version}: {'withdrawn' if withdraw else 'approved'} for {stage} by {approval.by}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.commands.models._options import by_option, registry_option
+from bastide.cli.commands.models._options import by_option, ledger_option, registry_option
 from bastide.cli.output import keep_inputs, put
 
 
@@ -20,9 +20,7 @@ from bastide.cli.output import keep_inputs, put
     "--policy", "-p", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The admission policy."
 )
 @click.option("--path", type=click.Path(path_type=Path), help="Where the model is now, when it was moved.")
-@click.option(
-    "--ledger", type=click.Path(path_type=Path), metavar="DIR", help="The ledger into which the decision is written."
-)
+@ledger_option
 @registry_option
 @by_option
 @options.format_option("table", "json", default="table")
@@ -56,24 +54,26 @@ def promote(
 
     \b
     Examples:
-      bastide models promote support@2 --to production --policy admission.yaml --ledger model-log
+      bastide models promote support@2 --to production --policy admission.yaml
     """
-    from bastide.cli.admission import CODES, decision_table, named, scanner, who
-    from bastide.errors import UsageError, did_you_mean
+    from bastide.cli.admission import CODES, checked_stage, decision_table, ledger_of, named, scanner, who
     from bastide.store.models import SqliteRegistry
     from bastide.verify.admission import gather
     from bastide.verify.admission.policy_file import load_policy
 
     keep_inputs([output], policy, registry)
     rules = load_policy(policy)
-    if stage not in rules.stages:
-        raise UsageError(
-            f"the policy has no stage `{stage[:60]}`: {did_you_mean(stage, rules.stages) or 'it names none'}"
-        )
     kept = SqliteRegistry(registry, make=False)
     version = named(kept, name)
-    place = path or Path(version.path)
-    request = gather.Request(place, version.name, stage, who(by), ledger=ledger, promote=True, expected=version)
+    request = gather.Request(
+        path=path or Path(version.path),
+        name=version.name,
+        stage=checked_stage(rules, stage),
+        by=who(by),
+        ledger=ledger_of(ledger, registry),
+        action="promote",
+        expected=version,
+    )
     decision = gather.admit(request, rules, partial(scanner, quiet), kept)
     if format_ == "json":
         from bastide.report.admission_json import decision_json

@@ -19,24 +19,25 @@ from bastide.cli.output import put
 @options.output_option
 @options.quiet_option
 def show(*, name: str, registry: Path, format_: str, output: Path | None, quiet: bool) -> None:
-    """Show the versions of a model: where they come from, what they were made from, approvals, and every decision.
+    """Show the versions of a model: where they come from, what they were made from, evidence, approvals, and every decision.
 
     \b
     Examples:
       bastide models show support
       bastide models show support@2 --format json
     """
-    from bastide.cli.admission import history_table, named
+    from bastide.cli.admission import named, show_table
     from bastide.store.models import SqliteRegistry
+    from bastide.verify.admission.history import entries
 
     kept = SqliteRegistry(registry, make=False)
     last = named(kept, name)
     versions = [last] if name.endswith(f"@{last.number}") else kept.versions(last.name)
-    entries = [(one, kept.approvals(one), kept.decisions(one)) for one in versions]
+    found = entries(kept, versions)
     if format_ == "json":
         from bastide.report.admission_json import history_json
         from bastide.report.json_ import dumps
 
-        put(dumps(history_json(entries)), output, quiet)
+        put(dumps(history_json(found)), output, quiet)
     else:
-        put(history_table(entries, output is None), output, quiet)
+        put(show_table(found, output is None), output, quiet)
