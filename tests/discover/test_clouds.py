@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AI services as clouds declare them: what they are, and what they talk to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bastide.discover.discover import discover
+
+AGENTCORE = """\
+resource "aws_bedrockagentcore_agent_runtime" "agent" {
+  agent_runtime_name = "agent"
+  role_arn           = aws_iam_role.agent.arn
+  agent_runtime_artifact {
+    container_configuration { container_uri = "1.dkr.ecr.eu-west-1.amazonaws.com/agent:latest" }
+  }
+  network_configuration { network_mode = "PUBLIC" }
+  environment_variables = { MODEL_ID = "anthropic.claude-x", TABLE = aws_dynamodb_table.orders.name }
+}
+resource "aws_dynamodb_table" "orders" { name = "orders" }
+resource "aws_bedrockagentcore_gateway" "tools" {
+  name            = "tools"
+  authorizer_type = "NONE"
+}
+resource "aws_bedrockagentcore_gateway_target" "refund" {
+  name               = "refund"
+  gateway_identifier = aws_bedrockagentcore_gateway.tools.gateway_id
+}
+"""
+BEDROCK = """\
+resource "aws_bedrockagent_agent" "desk" {
+  agent_name       = "desk"
+  foundation_model = "anthropic.claude-x"
+}
+resource "aws_bedrockagent_agent" "billing" {
+  agent_name       = "billing"
+  foundation_model = "anthropic.claude-x"
+}
+resource "aws_bedrockagent_agent_alias" "billing" {
+  agent_alias_name = "live"
+  agent_id         = aws_bedrockagent_agent.billing.agent_id
+}
+resource "aws_bedrockagent_agent_collaborator" "c" {
+  agent_id = aws_bedrockagent_agent.desk.agent_id
+  agent_descriptor { alias_arn = aws_bedrockagent_agent_alias.billing.agent_alias_arn }
+}
+resource "aws_bedrockagent_knowledge_base" "kb" { name = "kb" }
+resource "aws_bedrockagent_agent_knowledge_base_association" "a" {
+  agent_id          = aws_bedrockagent_agent.desk.agent_id
+  knowledge_base_id = aws_bedrockagent_knowledge_base.kb.id
+}
+"""
+ROLE = """\
+resource "aws_lambda_function" "chat" {
+  function_name = "chat"
+  role          = aws_iam_role.chat.arn
+}
+resource "aws_iam_role" "chat" {
+  name               = "chat"
+  assume_role_policy = jsonencode({ Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }] })
+}
+resource "aws_iam_role_policy" "chat" {
+  role   = aws_iam_role.chat.id
+  policy = jsonencode({
+    Statement = [{ Effect = "Allow", Action = ["bedrock:InvokeModel"], Resource = ["arn:aws:bedrock:*::foundation-model/anthropic.claude-x"] }]
+  })
+}
+"""
+AZURE = """\
+resource web 'Microsoft.Web/sites@2024-04-01' = {
+  name: 'web'
+  properties: { siteConfig: { appSettings: [ { name: 'AZURE_OPENAI_ENDPOINT', value: ai.properties.endpoint } ] } }
+}
+resource ai 'Microsoft.CognitiveServices/accounts@2024-10-01' = {
+  name: 'ai'
+  kind: 'OpenAI'
+}
+resource safety 'Microsoft.CognitiveServices/accounts@2024-10-01' = {
+  name: 'safety'
+  kind: 'ContentSafety'
+}
+"""
+GOOGLE = """\
+resource "google_vertex_ai_reasoning_engine" "agent" {
+  display_name = "agent"
+  spec {
+    service_account = google_service_account.agent.email
+  }
+}
+resource "google_service_account" "agent" { account_id = "agent" }
+resource "google_model_armor_template" "armor" {
+  template_id = "armor"
+  filter_config {
+    pi_and_jailbreak_filter_settings { filter_enforcement = "ENABLED" }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kinds", "flows"),
+    [
+        (
+            "main.tf", AGENTCORE,
+            {"agent": "ai.agent", "tools": "ai.mcp-server", "refund": "ai.tool", "orders": "data.database",
+             "anthropic-claude-x": "ai.model.endpoint"},
+            {("agent", "calls", "anthropic-claude-x"), ("agent", "calls", "orders"), ("tools", "invokes", "refund")},
+        ),
+        (
+            "main.tf", BEDROCK,
+            {"desk": "ai.agent", "billing": "ai.agent", "kb": "ai.retriever"},
+            {("desk", "hands-off", "billing"), ("kb", "retrieves", "desk")},
+        ),
+        ("main.tf", ROLE, {"anthropic-claude-x": "ai.model.endpoint"},
+         {("chat-api", "runs-as", "chat-workload"), ("chat-workload", "calls", "anthropic-claude-x")}),
+        ("main.bicep", AZURE, {"web": "app.api", "ai": "ai.model.endpoint", "safety": "ai.guardrail"}, {("web", "calls", "ai")}),
+        ("main.tf", GOOGLE, {"armor": "ai.guardrail"}, set()),
+    ],
+    ids=["agentcore", "bedrock", "role", "azure", "google"],
+)  # fmt: skip
+def test_services(
+    tmp_path: Path, file: str, text: str, kinds: dict[str, str], flows: set[tuple[str, str, str]]
+) -> None:
+    (tmp_path / file).write_text(text)
+    found = discover(tmp_path)
+    assert {id_: c.kind for id_, c in found.components.items() if id_ in kinds} == kinds
+    assert flows <= {(f.source, f.verb, f.target) for f in found.flows}
+
+
+def test_a_filter_against_injections_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(GOOGLE)
+    assert discover(tmp_path).components["armor"].facts["prompt-attack"].value is True
