@@ -8,13 +8,16 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
-from bastide.discover.importers.python.module import Function, Module, dotted, parse
+from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parse
 from bastide.discover.importers.python.names import Names
+from bastide.discover.importers.python.notebook import Code, notebook, parse_cells
 from bastide.discover.importers.python.values import Evaluator
 from bastide.discover.interface import Tree
 from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
 
-TESTS = re.compile(r"(?:\A|/)(?:tests?|testing|__tests__)/|(?:\A|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
+TESTS = re.compile(
+    r"(?:\A|/)(?:tests?|testing|__tests__)/|(?:\A|/)(?:test_[^/]*|[^/]*_test|conftest)\.(?:py|ipynb)\Z|(?:\A|/)\.ipynb_checkpoints/"
+)
 """What tests a system isn't the system."""
 _KEPT = 400
 """Parsed modules that are kept; a syntax tree takes a hundred times its text."""
@@ -47,38 +50,57 @@ class Python:
         """`roots`: packages of which the catalogue knows calls or classes, such as `openai`."""
         self._roots = roots
         words = "|".join(sorted(map(re.escape, roots))) or r"(?!)"
-        self._mention = re.compile(rf"^\s*(?:from|import)\s+(?:[\w.]+\s*,\s*)*(?:{words})\b", re.MULTILINE)
+        mention = rf"(?:from|import)\s+(?:[\w.]+\s*,\s*)*(?:{words})\b"
+        self._mention = re.compile(rf"^\s*{mention}", re.MULTILINE)
+        self._anywhere = re.compile(mention)
 
     def wants(self, path: str, head: Callable[[], str]) -> bool:  # noqa: ARG002 (the name settles it)
-        """`*.py`, without tests."""
-        return path.endswith(".py") and not TESTS.search(path)
+        """`*.py` and notebooks, without tests."""
+        return path.endswith((".py", ".ipynb")) and not TESTS.search(path)
 
     def read(self, tree: Tree, files: Sequence[str]) -> Reading:
         """The calls and definitions of all files."""
-        return _Reader(tree, files, self._roots, self._mention).read()
+        return _Reader(tree, files, self._roots, (self._mention, self._anywhere)).read()
 
 
 class _Reader:
-    def __init__(self, tree: Tree, files: Sequence[str], roots: frozenset[str], mention: re.Pattern[str]) -> None:
-        self._tree, self._files, self._roots, self._mention = tree, files, roots, mention
-        self._by_name = {dotted(f): f for f in files}
-        for file in files:
+    def __init__(
+        self, tree: Tree, files: Sequence[str], roots: frozenset[str], mention: tuple[re.Pattern[str], re.Pattern[str]]
+    ) -> None:
+        self._tree, self._files, self._roots = tree, files, roots
+        self._mention, self._anywhere = mention
+        self._by_name = {dotted(f): f for f in files if not f.endswith(".ipynb")}
+        for file in self._by_name.values():
             # Code often runs with a folder below the root on its path.
             parts = dotted(file).split(".")
             for start in range(1, len(parts)):
                 self._by_name.setdefault(".".join(parts[start:]), file)
         self._modules: OrderedDict[str, Module | None] = OrderedDict()
-        self._problems: dict[str, Problem] = {}
+        self._notebooks: dict[str, Code] = {}
+        self._problems: dict[str, list[Problem]] = {}
 
     def read(self) -> Reading:
         found: list[Resource] = []
         for file in self._files:
-            text = self._tree.read(file)
-            if text is not None and self._mention.search(text):
+            if self._mentions(file):
                 module = self._module(file)
                 if module is not None:
                     found += self._resources(module)
-        return Reading(tuple(found), tuple(self._problems.values()), frozenset(self._files))
+                self._notebooks.pop(file, None)
+        problems = tuple(p for all_ in self._problems.values() for p in all_)
+        return Reading(tuple(found), problems, frozenset(self._files))
+
+    def _mentions(self, file: str) -> bool:
+        text = self._tree.read(file)
+        if text is None or not file.endswith(".ipynb"):
+            return text is not None and bool(self._mention.search(text))
+        if not self._anywhere.search(text):
+            return False
+        code, self._problems[file] = notebook(text, file)
+        if code is None or not self._mention.search(code.text):
+            return False
+        self._notebooks[file] = code
+        return True
 
     def _named(self, name: str) -> Module | None:
         file = self._by_name.get(name)
@@ -88,10 +110,15 @@ class _Reader:
         if file in self._modules:
             self._modules.move_to_end(file)
             return self._modules[file]
-        text = self._tree.read(file)
-        parsed = parse(text, file) if text is not None else None
+        parsed: Module | Problem | None
+        if file in self._notebooks:
+            tree, self._problems[file] = parse_cells(self._notebooks[file], file)
+            parsed = module_of(tree, file)
+        else:
+            text = self._tree.read(file)
+            parsed = parse(text, file) if text is not None else None
         if isinstance(parsed, Problem):
-            self._problems[file] = parsed
+            self._problems.setdefault(file, []).append(parsed)
             parsed = None
         if parsed is not None:
             self._identify(parsed)

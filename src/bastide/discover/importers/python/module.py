@@ -53,6 +53,11 @@ def parse(text: str, file: str) -> Module | Problem:
         return Problem(Place(file, error.lineno or 0), f"is not Python 3: {error.msg}")
     except (ValueError, RecursionError, MemoryError) as error:
         return Problem(Place(file), f"can't be parsed: {type(error).__name__}")
+    return module_of(tree, file)
+
+
+def module_of(tree: ast.Module, file: str) -> Module | Problem:
+    """A module from its syntax tree."""
     module = Module(file, dotted(file), tree)
     try:
         _Collector(module).collect()
