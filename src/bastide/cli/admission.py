@@ -30,7 +30,8 @@ _LONGEST_NAME = 200
 def decision_table(decision: Decision, to_screen: bool) -> str:
     """Every demand, whether it holds, and what to do when it doesn't."""
     screen = Screen(to_screen)
-    screen.add(join(_word(decision), f"  {_about(decision)}  (sha256:{decision.digest or 'not read'})"))
+    screen.add(join(_word(decision), f"  {_about(decision)}"))
+    screen.add(text(f"sha256:{decision.digest or 'not read'}", "dim"), indent=2)
     for check in decision.checks:
         where = f"  [{check.location}]" if check.location.file else ""
         words = one_line(f"{check.id}: {check.reason}{where}")

@@ -70,7 +70,7 @@ class SqliteRegistry:
         with self._reading():
             pass
 
-    def add(self, version: Version) -> Version:
+    def add(self, version: Version, log: Callable[[Version], int] | None = None) -> Version:
         """The version with its number; the one that is there when the same bytes have that name already."""
         of = (version.name, version.digest, version.paths)
         with self._writing() as connection:
@@ -86,6 +86,8 @@ class SqliteRegistry:
             values = rows.of_version(made)
             marks = ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO versions ({_COLUMNS}) VALUES ({marks})", values)
+            if log is not None:
+                log(made)
             return made
 
     def versions(self, name: str = "") -> Sequence[Version]:

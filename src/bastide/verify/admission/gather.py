@@ -108,8 +108,8 @@ def approve(version: Version, approval: Approval, registry: Registry, ledger: Pa
     registry.approve(version, approval, _written(ledger, entry))
 
 
-def register(found: Found, registry: Registry, by: str, at: datetime | None = None) -> Version:
-    """The version of a model that was found, kept in the registry. Raises `UsageError` when it can't be read, `StoreError`."""
+def register(found: Found, registry: Registry, by: str, ledger: Path | None = None) -> Version:
+    """The version of a model that was found, kept in the registry. Raises `UsageError` when it can't be read, `StoreError`, `LedgerError`."""
     name = found.name
     if not name or len(name) > _LONGEST or not name.isprintable() or name != name.strip():
         raise UsageError(f"{found.path}: `{name[:60]}` can't be the name of a model; say --name")
@@ -119,9 +119,11 @@ def register(found: Found, registry: Registry, by: str, at: datetime | None = No
     bases = tuple(Base(one.name, one.relation.value, one.revision) for one in describe(found.path).ancestors)
     version = Version(
         found.name, contents.digest, contents.paths, str(found.path.absolute()), found.layout, found.source, bases,
-        added=at or datetime.now(UTC), added_by=by,
+        added=datetime.now(UTC), added_by=by,
     )  # fmt: skip
-    return registry.add(version)
+    if ledger is None:
+        return registry.add(version)
+    return registry.add(version, lambda made: _append(ledger, _registration(made)))
 
 
 def describe(path: Path) -> Model:
@@ -252,9 +254,23 @@ def _written(ledger: Path | None, entry: Mapping[str, object]) -> Callable[[], i
     if ledger is None:
         return None
 
-    def write() -> int:
-        from bastide.verify.signing.logbook import record
+    return lambda: _append(ledger, entry)
 
-        return record(ledger, entry)
 
-    return write
+def _append(ledger: Path, entry: Mapping[str, object]) -> int:
+    from bastide.verify.signing.logbook import record
+
+    return record(ledger, entry)
+
+
+def _registration(version: Version) -> dict[str, object]:
+    return {
+        "kind": "registration",
+        "model": version.name,
+        "version": version.number,
+        "digest": version.digest,
+        "dirHash": version.paths,
+        "path": version.path,
+        "by": version.added_by,
+        "at": version.added.isoformat() if version.added else "",
+    }

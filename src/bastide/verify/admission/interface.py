@@ -17,8 +17,11 @@ class ChangedMeanwhile(StoreError):
 class Registry(Protocol):
     """Keeps versions, evidence, approvals and decisions. Every method raises `StoreError` when the store can't be read or written."""
 
-    def add(self, version: Version) -> Version:
-        """The version with its number; the one that is there when the same bytes have that name already."""
+    def add(self, version: Version, log: Callable[[Version], int] | None = None) -> Version:
+        """The version with its number; the one that is there when the same bytes have that name already.
+
+        `log` writes a new one into the ledger; when that fails, it isn't kept.
+        """
 
     def versions(self, name: str = "") -> Sequence[Version]:
         """All versions, or those of a name; oldest first."""

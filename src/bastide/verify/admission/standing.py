@@ -65,8 +65,8 @@ def approvals(rule: Rule, facts: Facts) -> Answer:
     demand = rule.approvals
     who = _approving(demand, facts, facts.version)
     if len(who) >= demand.count:
-        return holds(some("by", who))
-    said = f"{len(who)} of {demand.count}" + (f" (by {some('', who)})" if who else "")
+        return holds(f"by {', '.join(who)}")
+    said = f"{len(who)} of {demand.count}" + (f" (by {', '.join(who)})" if who else "")
     named = f", of {', '.join(demand.by)}" if demand.by else ""
     hint = f"`bastide models approve {facts.version} --for {facts.stage} --by NAME`"
     return refused(f"{said}{named}, not by who registered it ({facts.version.added_by})", hint)

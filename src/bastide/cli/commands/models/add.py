@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.commands.models._options import by_option, registry_option
+from bastide.cli.commands.models._options import by_option, ledger_option, registry_option
 from bastide.cli.output import put
 
 
@@ -17,6 +17,7 @@ from bastide.cli.output import put
 @click.option(
     "--name", default="", help="Of the model, when there is one only; default: what the layout or the path says."
 )
+@ledger_option
 @registry_option
 @by_option
 @options.format_option("table", "json", default="table")
@@ -28,6 +29,7 @@ def add(
     *,
     paths: tuple[Path, ...],
     name: str,
+    ledger: Path | None,
     registry: Path,
     by: str | None,
     format_: str,
@@ -51,7 +53,7 @@ def add(
       bastide models add ~/.cache/huggingface/hub --registry models.db
       bastide models add mlruns --by ci
     """
-    from bastide.cli.admission import versions_table, who
+    from bastide.cli.admission import ledger_of, versions_table, who
     from bastide.cli.text import one_line
     from bastide.errors import UsageError
     from bastide.store.models import SqliteRegistry
@@ -61,11 +63,12 @@ def add(
     found = [one for path in paths for one in find_models(path, name)]
     if name and len(paths) > 1:
         raise UsageError(f"--name can't be for {len(paths)} paths; give one")
+    person, log = who(by), ledger_of(ledger, registry)
     kept = SqliteRegistry(registry)
     versions, problems = [], []
     for one in found:
         try:
-            versions.append(register(one, kept, who(by)))
+            versions.append(register(one, kept, person, log))
         except UsageError as problem:
             problems.append(one_line(str(problem)))
     if format_ == "json":
