@@ -6,7 +6,6 @@ Together with a cache that all machines see, a scan that was stopped goes on whe
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,16 +13,14 @@ from typing import Any
 
 import msgspec
 
-from bastide.errors import UsageError
 from bastide.verify.artifacts.batch import Batch, scan_batch
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 from bastide.verify.artifacts.pool import Allowance
 from bastide.verify.artifacts.remote import is_remote
+from bastide.verify.cluster import at_once, join_cluster
 
 TOGETHER = 32
 """Files of a task: a process is started for each."""
-WAITING = 8
-"""Tasks for each processor that are handed out before the first has to be done."""
 
 
 def scan_on_ray(
@@ -34,10 +31,10 @@ def scan_on_ray(
     address: of a cluster (`ray://host:10001`, `auto`), or `local` for one on this machine. Local paths have to lead to the same files everywhere.
     Raises `UsageError` when Ray isn't there or doesn't answer.
     """
-    ray = _joined(address)
+    ray = join_cluster(address)
     try:
         task = ray.remote(scan_batch)
-        most = WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        most = at_once(ray)
         waiting: deque[tuple[Any, Sequence[str]]] = deque()
         for at in range(0, len(locations), TOGETHER):
             batch = locations[at : at + TOGETHER]
@@ -48,23 +45,6 @@ def scan_on_ray(
             yield from _done(ray, *waiting.popleft())
     finally:
         ray.shutdown()
-
-
-def _joined(address: str) -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--ray needs the extra `ray`: pip install 'bastide[ray]'") from None
-    try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=False if address == "local" else None,
-        )
-    except Exception as problem:  # noqa: BLE001 - Ray raises errors of many kinds when there is no cluster
-        raise UsageError(f"no Ray cluster at {address}: {' '.join(str(problem).split())[:300]}") from None
-    return ray
 
 
 def _encoded(locations: Sequence[str], allowance: Allowance, cache: Path | None) -> bytes:

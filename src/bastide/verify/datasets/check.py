@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial as bound
 from pathlib import Path
@@ -17,7 +17,7 @@ from bastide.verify.datasets.judge import Judge
 from bastide.verify.datasets.merge import merged
 from bastide.verify.datasets.model import FieldFacts, FileFacts, Finding, Place, Report, Severity
 from bastide.verify.datasets.partial import FileTally, Partial, Tally
-from bastide.verify.datasets.pool import each
+from bastide.verify.datasets.pool import Done, each
 from bastide.verify.datasets.readers.choose import DataFile, Survey, survey
 from bastide.verify.datasets.readers.delimited import NAMELESS
 from bastide.verify.datasets.roles import Roles, assign
@@ -43,6 +43,8 @@ class Settings:
     presidio: str = ""
     """The spaCy package for Presidio; '' to leave it out."""
     limits: Limits = field(default_factory=Limits)
+    cluster: str = ""
+    """Address of a Ray cluster that does it; '' for processes on this machine."""
     described_by: Path | None = None
     """A description in a file, YAML, JSON or Croissant; beside those that lie with the data."""
 
@@ -127,7 +129,7 @@ def _plan(
     tasks: list[Callable[[], Partial]] = [bound(divide, whole, limits), *(bound(peek, [p], limits) for p in tables)]
     answers: dict[int, Partial] = {}
     problems: list[str] = []
-    for done in each(tasks, settings.jobs, limits):
+    for done in _each(tasks, settings):
         if done.partial is not None:
             answers[done.task] = done.partial
         elif done.task:
@@ -152,7 +154,7 @@ def _run(
     parts: list[Partial | None] = [None] * len(groups)
     hashes: dict[int, str] = {}
     failed: dict[int, str] = {}
-    for number, done in enumerate(each(tasks, settings.jobs, settings.limits), 1):
+    for number, done in enumerate(_each(tasks, settings), 1):
         if done.task < len(groups):
             parts[done.task] = done.partial
             if done.partial is None:
@@ -164,6 +166,14 @@ def _run(
     total, uncompared = merged(parts, settings.limits)
     total.digests = hashes
     return total, uncompared, failed
+
+
+def _each(tasks: Sequence[Callable[[], Partial]], settings: Settings) -> Iterator[Done]:
+    if not settings.cluster:
+        return each(tasks, settings.jobs, settings.limits)
+    from bastide.verify.datasets.on_ray import each_on_ray
+
+    return each_on_ray(tasks, settings.cluster, settings.limits)
 
 
 def _groups(pieces: Iterable[Piece], files: Sequence[DataFile], size: int) -> Iterable[list[Piece]]:

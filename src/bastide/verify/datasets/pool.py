@@ -77,11 +77,16 @@ def _end(one: _Running) -> Done:
         kind, body = one.pipe.recv_bytes(1), one.pipe.recv_bytes()
     except (EOFError, OSError):
         return Done(one.task, None, "reading it ended early, most likely for want of memory or on damaged content")
+    return done_of(one.task, kind, body)
+
+
+def done_of(task: int, kind: bytes, body: bytes) -> Done:
+    """What an `answer` says. Raises `UsageError` when the task raised one."""
     if kind == b"!":
         raise UsageError(body.decode("utf-8", "replace"))
     if kind == b"?":
-        return Done(one.task, None, body.decode("utf-8", "replace"))
-    return Done(one.task, msgspec.msgpack.decode(body, type=Partial))
+        return Done(task, None, body.decode("utf-8", "replace"))
+    return Done(task, msgspec.msgpack.decode(body, type=Partial))
 
 
 def _close(one: _Running) -> None:
@@ -95,14 +100,15 @@ def _serve(task: Callable[[], Partial], pipe: Connection, other_end: Connection,
     other_end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_address_space(address_space() + limits.memory)
-    kind, body = _answer(task, limits)
+    kind, body = answer(task, limits)
     with contextlib.suppress(OSError):
         pipe.send_bytes(kind)
         pipe.send_bytes(body)
     pipe.close()
 
 
-def _answer(task: Callable[[], Partial], limits: Limits) -> tuple[bytes, bytes]:
+def answer(task: Callable[[], Partial], limits: Limits) -> tuple[bytes, bytes]:
+    """What comes of a task, encoded: `=` a result, `!` a wrong call, `?` why there is none."""
     try:
         return b"=", msgspec.msgpack.encode(task())
     except BastideError as problem:

@@ -35,6 +35,7 @@ _FILE = click.Path(path_type=Path)
 @options.severity_option("--fail-on", "The lowest severity that makes the exit code 1.", "high")
 @click.option("--card", type=_FILE, metavar="FILE", help="Write a data card, in Markdown.")
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), default=None, help="Processes; as many as there are processors.")  # fmt: skip
+@click.option("--ray", "cluster", default="", metavar="ADDRESS", help="Do it on this Ray cluster; `local` makes one here.")  # fmt: skip
 @options.format_option("table", "json", default="table")
 @options.output_option
 @options.quiet_option
@@ -57,6 +58,7 @@ def check(
     fail_on: str,
     card: Path | None,
     jobs: int | None,
+    cluster: str,
     format_: str,
     output: Path | None,
     quiet: bool,
@@ -98,9 +100,10 @@ def check(
         fields=fields,
         roles=roles,
     )
-    settings = Settings(stated, against, jobs or processors(), presidio, described_by=description)
+    settings = Settings(stated, against, jobs or processors(), presidio, cluster=cluster, described_by=description)
     with progress(quiet) as advance:
-        report = run(paths, settings, advance)
+        # Other machines have no working folder of ours.
+        report = run(tuple(p.absolute() for p in paths) if cluster else paths, settings, advance)
     threshold = Severity(fail_on)
     if card is not None:
         from bastide.report.dataset_card import data_card
