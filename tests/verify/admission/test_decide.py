@@ -130,7 +130,7 @@ def test_all_holds() -> None:
             Outcome.REFUSED,
         ),
         (
-            replace(GOOD, approvals=(GOOD.approvals[0], replace(GOOD.approvals[0], by="ＧＲＡＣＥ"))),
+            replace(GOOD, approvals=(GOOD.approvals[0], replace(GOOD.approvals[0], by="\uff27race"))),
             "approvals",
             Outcome.REFUSED,
         ),

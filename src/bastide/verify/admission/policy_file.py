@@ -75,6 +75,7 @@ def _rule(node: Node, stages: tuple[str, ...], has_trust: bool) -> Rule:
         "after",
     )
     check_keys(node, known, "rule")
+    _nothing_empty(node)
     asked = _stages(node, "stages", stages)
     signature = flag_of(node, "signature", False)
     evaluations = tuple(_evaluation(one) for one in listed(node, "evaluations"))
@@ -98,10 +99,24 @@ def _rule(node: Node, stages: tuple[str, ...], has_trust: bool) -> Rule:
         evaluations=evaluations,
         licences=_licences(node),
         approvals=_approvals(node),
-        after=after[0] if after else "",
+        after=_one(node, "after", after),
         location=node.location,
         **found,
     )
+
+
+def _nothing_empty(node: Node) -> None:
+    """A demand without a value isn't silently none."""
+    for key, _, one in node.items():
+        empty = (
+            one.value is None
+            or (one.is_list and not one.value)
+            or (key == "metrics" and one.is_map and not list(one.items()))
+        )
+        if empty and not key.startswith("x-"):
+            one.problem(
+                f"`{key}` says nothing", "write what is demanded, or leave it out; `{}` stands for the defaults"
+            )
 
 
 def _stages(node: Node, key: str, stages: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,6 +127,12 @@ def _stages(node: Node, key: str, stages: tuple[str, ...]) -> tuple[str, ...]:
                 f"there is no stage `{one[:60]}`", did_you_mean(one, stages) or "name it in `stages:`"
             )
     return found
+
+
+def _one(node: Node, key: str, found: tuple[str, ...]) -> str:
+    if len(found) > 1:
+        (node.get(key) or node).problem(f"`{key}` is one stage", "several rules may each name one")
+    return found[0] if found else ""
 
 
 def _map(node: Node, key: str) -> Node | None:
