@@ -110,11 +110,20 @@ def inventory_table(found: Inventory, to_screen: bool = True) -> str:
     screen.add(text(f"{plural(len(found.repositories), 'folder')}: {said}", "bold"))
     for repository in found.repositories:
         items = [i for i in found.items if i.repository == repository]
-        if items or repository in found.incomplete:
+        needed = [library for name, library in found.libraries if name == repository]
+        if items or needed or repository in found.incomplete:
             screen.heading(
                 one_line(repository) + (" (not all of it could be read)" if repository in found.incomplete else "")
             )
         for item in items:
             place = item.component.provenance[0] if item.component.provenance else ""
             screen.add("  " + one_line(f"{item.group:<12} {item.component.name} ({item.component.kind})  {place}"))
+        for library in needed:
+            version = library.version or library.requirement or "any version"
+            screen.add(
+                "  "
+                + one_line(
+                    f"{'library':<12} {library.name} {version} ({library.ecosystem}, {library.group})  {library.places[0]}"
+                )
+            )
     return screen.text()

@@ -11,11 +11,12 @@ from bastide.catalog.model import Catalog
 from bastide.discover.actors import with_actors
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.hosted import with_hosted
-from bastide.discover.importers import importers
+from bastide.discover.importers import code_roots, importers
 from bastide.discover.interface import Importer, Limits, Tree, together
+from bastide.discover.libraries import PREFIX, libraries, unused
 from bastide.discover.model import Place, Problem, Reading
 from bastide.discover.plan import located, to_plan
-from bastide.discover.programs import with_programs
+from bastide.discover.programs import CODE, with_programs
 from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery
 from bastide.discover.tree import Folder
@@ -36,18 +37,21 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     folder = Folder(root, limits)
     tree = folder.tree()
     reading = read(tree, importers())
-    components, flows = with_actors(
-        *resolve(with_programs(list(with_hosted(reading.resources)), tree.files), load_types(packs))
-    )
+    needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
+    rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
+    programs = with_programs(list(with_hosted(rest)), tree.files, needed)
+    components, flows = with_actors(*resolve(programs, load_types(packs)))
+    without_use = unused(needed, (r for r in rest if r.type in CODE), code_roots())
     by_id = {c.id: c for c in components}
     judged = list(Judge(by_id, flows, load_vocabulary(packs)).judge(load_baselines(packs)))
     return Discovery(
         by_id,
         tuple(flows),
-        tuple(sorted({*reading.problems, *folder.problems})),
+        tuple(sorted({*reading.problems, *folder.problems, *without_use})),
         tuple(weaknesses(judged, by_id)),
         tuple((j.baseline.id, j.element) for j in judged if j.state == "pass"),
         reading.read,
+        libraries(needed),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bastide.discover.discover import discover
+from bastide.discover.libraries import Library
 from bastide.discover.result import Discovery, Found
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -41,19 +42,23 @@ class Inventory:
     incomplete: tuple[str, ...]
     """Repositories of which files could not be read."""
     repositories: tuple[str, ...]
+    libraries: tuple[tuple[str, Library], ...] = ()
+    """Libraries of AI, with the repository that needs them."""
 
 
 def inventory(folders: Iterable[Path], packs: tuple[Path, ...] = ()) -> Inventory:
     """What AI is in the folders. Raises `InputError` when one isn't there."""
     items: list[Item] = []
     incomplete, names = [], []
+    needed: list[tuple[str, Library]] = []
     for folder in folders:
         found = discover(folder, packs=packs)
         names.append(str(folder))
         items += _items(str(folder), found)
+        needed += [(str(folder), library) for library in found.libraries]
         if not found.complete:
             incomplete.append(str(folder))
-    return Inventory(tuple(items), tuple(incomplete), tuple(names))
+    return Inventory(tuple(items), tuple(incomplete), tuple(names), tuple(needed))
 
 
 def _items(repository: str, found: Discovery) -> Iterator[Item]:

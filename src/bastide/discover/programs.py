@@ -30,7 +30,9 @@ _PACKAGED = frozenset(
 )
 
 
-def with_programs(resources: Sequence[Resource], files: Iterable[str]) -> list[Resource]:
+def with_programs(
+    resources: Sequence[Resource], files: Iterable[str], needed: Iterable[Resource] = ()
+) -> list[Resource]:
     """The resources, with one more for each program; code files are part of theirs, a program part of the container that is built from it."""
     roots = {
         posixpath.dirname(f)
@@ -42,7 +44,12 @@ def with_programs(resources: Sequence[Resource], files: Iterable[str]) -> list[R
         if resource.type in CODE:
             members[_root(resource.place.file, roots)].append(resource)
     containers = [r for r in resources if r.type == "container" and not any(v.data is True for v in r.find("job"))]
-    programs = {root: _program(root, code, _container(root, containers)) for root, code in members.items()}
+    libraries: dict[str, list[Resource]] = defaultdict(list)
+    for resource in needed:
+        libraries[resource.scope].append(resource)
+    programs = {
+        root: _program(root, code, _container(root, containers), libraries[root]) for root, code in members.items()
+    }
     placed = [replace(r, part_of=programs[_root(r.place.file, roots)].id) if r.type in CODE else r for r in resources]
     return [*placed, *programs.values()]
 
@@ -58,10 +65,11 @@ def _root(file: str, roots: set[str]) -> str:
         above = posixpath.dirname(above)
 
 
-def _program(root: str, code: list[Resource], container: str) -> Resource:
+def _program(root: str, code: list[Resource], container: str, libraries: Sequence[Resource]) -> Resource:
     place = Place(code[0].place.file, 1)
     seen = {text: value for r in code for value in r.find("imports") if (text := as_text(value))}
-    body = Value({"imports": Value(tuple(seen.values()), place), "root": Value(root, place)}, place)
+    needs = Value(tuple(Value(r.type.partition("/")[2], r.place) for r in libraries), place)
+    body = Value({"imports": Value(tuple(seen.values()), place), "root": Value(root, place), "needs": needs}, place)
     name = posixpath.basename(root) or posixpath.splitext(posixpath.basename(code[0].place.file))[0]
     return Resource(f"{root or '.'}: program", "program", name, body, place, scope=root, part_of=container)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bastide.discover.interpret import Fact, Piece
+from bastide.discover.libraries import Library
 from bastide.discover.model import Place, Problem
 
 
@@ -68,6 +69,8 @@ class Discovery:
     """Expectations that hold: (baseline, element)."""
     files: frozenset[str] = field(default=frozenset(), repr=False)
     """Files that an importer read."""
+    libraries: tuple[Library, ...] = ()
+    """Libraries of AI that are needed, used or not."""
 
     @property
     def complete(self) -> bool:

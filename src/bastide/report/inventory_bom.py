@@ -8,6 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from bastide import __version__
 from bastide.discover.inventory import Inventory, Item
+from bastide.discover.libraries import Library
 from bastide.report.text import clean
 
 _TYPES = {"models": "machine-learning-model", "data": "data", "stores": "application", "prompts": "data"}
@@ -21,6 +22,20 @@ def inventory_json(found: Inventory) -> dict[str, Any]:
         "repositories": [clean(r) for r in found.repositories],
         "incomplete": [clean(r) for r in found.incomplete],
         "items": [_item(i) for i in found.items],
+        "libraries": [_library(repository, library) for repository, library in found.libraries],
+    }
+
+
+def _library(repository: str, library: Library) -> dict[str, Any]:
+    return {
+        "repository": clean(repository),
+        "group": library.group,
+        "ecosystem": library.ecosystem,
+        "name": clean(library.name),
+        "version": clean(library.version),
+        "requirement": clean(library.requirement),
+        "purl": clean(library.purl),
+        "provenance": [{"file": clean(p.file), "line": p.line} for p in library.places],
     }
 
 
@@ -39,7 +54,7 @@ def _item(item: Item) -> dict[str, Any]:
 
 def inventory_cyclonedx(found: Inventory) -> dict[str, Any]:
     """A bill of materials with a component for each item. The same inventory gives the same bytes."""
-    components = [_component(i) for i in found.items]
+    components = [*(_component(i) for i in found.items), *(_library_component(r, one) for r, one in found.libraries)]
     refs = "".join(c["bom-ref"] for c in components)
     return {
         "bomFormat": "CycloneDX",
@@ -73,3 +88,21 @@ def _component(item: Item) -> dict[str, Any]:
             "occurrences": [{"location": clean(p.file), "line": p.line} for p in component.provenance if p.file]
         },
     }
+
+
+def _library_component(repository: str, library: Library) -> dict[str, Any]:
+    properties = [
+        ("bastide:group", library.group),
+        ("bastide:requirement", library.requirement),
+        ("bastide:repository", repository),
+    ]
+    component = {
+        "type": "library",
+        "bom-ref": f"{clean(repository)}#{clean(library.purl)}#{clean(library.requirement)}",
+        "name": clean(library.name),
+        "version": clean(library.version),
+        "purl": clean(library.purl),
+        "properties": [{"name": name, "value": clean(value)} for name, value in properties if value],
+        "evidence": {"occurrences": [{"location": clean(p.file), "line": p.line} for p in library.places]},
+    }
+    return component if library.version else {k: v for k, v in component.items() if k != "version"}

@@ -16,6 +16,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.bicep import Bicep
     from bastide.discover.importers.cloudformation import CloudFormation
     from bastide.discover.importers.compose import Compose
+    from bastide.discover.importers.dependencies import Dependencies
     from bastide.discover.importers.env_file import EnvFiles
     from bastide.discover.importers.github_actions import GitHubActions
     from bastide.discover.importers.helm import Helm
@@ -25,6 +26,31 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.python import Python
     from bastide.discover.importers.terraform import Terraform
     from bastide.discover.importers.typescript import TypeScript
+
+    roots = code_roots()
+    packages = frozenset(r.removeprefix("js:") for r in roots if r.startswith("js:"))
+    own: tuple[Importer, ...] = (
+        Python(frozenset(r for r in roots if not r.startswith("js:"))),
+        Arm(),
+        Bicep(),
+        CloudFormation(),
+        Compose(),
+        Dependencies(),
+        EnvFiles(),
+        GitHubActions(),
+        Helm(),
+        Kubernetes(),
+        McpConfigurations(),
+        N8n(),
+        Terraform(),
+        TypeScript(packages),
+    )
+    return own + tuple(point.load()() for point in entry_points(group="bastide.importers"))
+
+
+@cache
+def code_roots() -> frozenset[str]:
+    """Packages of which the catalogue knows calls or classes: `openai`, `js:@langchain/openai`, `js:@langchain/*`."""
     from bastide.discover.types import load_types
 
     names = {
@@ -33,24 +59,8 @@ def importers() -> tuple[Importer, ...]:
         for pattern in type_.types
         if pattern.startswith(("call/", "definition/"))
     }
-    roots = {n.partition(".")[0] for n in names if not n.startswith("js:")}
-    packages = {_package(n.removeprefix("js:")) for n in names if n.startswith("js:")}
-    own: tuple[Importer, ...] = (
-        Python(frozenset(roots - {"", "*"})),
-        Arm(),
-        Bicep(),
-        CloudFormation(),
-        Compose(),
-        EnvFiles(),
-        GitHubActions(),
-        Helm(),
-        Kubernetes(),
-        McpConfigurations(),
-        N8n(),
-        Terraform(),
-        TypeScript(frozenset(packages)),
-    )
-    return own + tuple(point.load()() for point in entry_points(group="bastide.importers"))
+    python = {n.partition(".")[0] for n in names if not n.startswith("js:")} - {"", "*"}
+    return frozenset(python | {f"js:{_package(n.removeprefix('js:'))}" for n in names if n.startswith("js:")})
 
 
 def _package(name: str) -> str:
