@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
+from bastide.discover.importers.python.errors import OnError, around, on_error
 from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parse
 from bastide.discover.importers.python.names import Names
 from bastide.discover.importers.python.notebook import Code, notebook, parse_cells
@@ -161,9 +162,11 @@ class _Reader:
             if id(call) in module.ids:
                 called = names.qualified(call.func, scope)
                 where = Place(module.file, call.lineno, call.end_lineno or call.lineno)
-                arguments = Value(
-                    {**values.arguments(call, scope), "$on": self._receiver(call, scope, names, values)}, where
-                )
+                given = {**values.arguments(call, scope), "$on": self._receiver(call, scope, names, values)}
+                inside = module.definitions.get(scope)
+                if inside is not None and (failing := around(call, inside)) is not None:
+                    given["fails-open"] = _failing(failing, module.file)
+                arguments = Value(given, where)
                 name = assigned or called.rpartition(".")[2]
                 yield Resource(
                     module.ids[id(call)], f"call/{called}", name, arguments, where, scope=module.file, part_of=file_id
@@ -194,6 +197,8 @@ class _Reader:
         doc = ast.get_docstring(definition) or ""
         body["doc"] = Value(doc[:1000], place)
         body["calls"] = Value(tuple(_called(module, name, names)), place)
+        if (failing := on_error(definition)) is not None:
+            body["fails-open"] = _failing(failing, module.file)
         if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
             arguments = [*definition.args.posonlyargs, *definition.args.args, *definition.args.kwonlyargs]
             body["parameters"] = Value(
@@ -217,6 +222,11 @@ class _Reader:
             scope=module.file,
             part_of=file_id,
         )
+
+
+def _failing(failing: OnError, file: str) -> Value:
+    state = State.UNKNOWN if failing.passes is None else State.KNOWN
+    return Value(failing.passes, Place(file, failing.line), state)
 
 
 def _called(module: Module, name: str, names: Names) -> list[Value]:
