@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -150,6 +151,18 @@ def test_the_whole_way(ready: Path, run: Run) -> None:
     logged = [json.loads(line) for line in Path("models.ledger").glob("segment-*").__next__().read_text().splitlines()]
     kinds = [line.get("entry", line).get("kind") for line in logged]
     assert [kinds.count(kind) for kind in ("registration", "approval", "admission")] == [2, 2, 6]
+
+
+def test_pipelines_can_show_it_as_tests(place: Path, run: Run) -> None:
+    """What is refused is a failure, what can't be decided an error; names can't break the document."""
+    Path("support").rename("support<&\x01>")
+    done = run(
+        "admit", "support<&\x01>", "-p", "admission.yaml", "--stage", "production", "--name", "support", "-f", "junit"
+    )
+    root = ElementTree.fromstring(done.stdout)
+    cases = {case.attrib["name"]: [one.tag for one in case] for case in root.iter("testcase")}
+    assert (cases["scan"], cases["signature"], cases["approvals"]) == (["system-out"], ["failure"], ["error"])
+    assert (root.attrib["tests"], done.exit_code) == (str(len(cases)), 1)
 
 
 def test_one_byte_more_is_another_model(ready: Path, run: Run) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from bastide.cli.output import put
 from bastide.cli.screen import Screen, join, text
 from bastide.cli.text import one_line, plural
 from bastide.errors import UsageError, did_you_mean
@@ -25,6 +26,21 @@ CODES = {"holds": 0, "refused": 1, "unknown": 3}
 _HELD = {"admit": "admitted", "promote": "promoted", "retire": "retired"}
 _NAMED = re.compile(r"(.+?)(?:@(\d{1,9}))?\Z", re.DOTALL)
 _LONGEST_NAME = 200
+
+
+def put_decision(decision: Decision, format_: str, output: Path | None, quiet: bool) -> None:
+    """Writes a decision as `table`, `json` or `junit`."""
+    if format_ == "json":
+        from bastide.report.admission_json import decision_json
+        from bastide.report.json_ import dumps
+
+        put(dumps(decision_json(decision)), output, quiet)
+    elif format_ == "junit":
+        from bastide.report.admission_junit import decision_junit
+
+        put(decision_junit(decision), output, quiet)
+    else:
+        put(decision_table(decision, output is None), output, quiet)
 
 
 def decision_table(decision: Decision, to_screen: bool) -> str:

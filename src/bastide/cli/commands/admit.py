@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bastide.cli import options
-from bastide.cli.output import keep_inputs, put
+from bastide.cli.output import keep_inputs
 
 _PATH = click.Path(path_type=Path)
 
@@ -32,7 +32,7 @@ _PATH = click.Path(path_type=Path)
     help="The ledger into which the decision is written; default: beside the registry.",
 )
 @click.option("--by", help="Who decides; default: the user of the system.")
-@options.format_option("table", "json", default="table")
+@options.format_option("table", "json", "junit", default="table")
 @options.output_option
 @options.quiet_option
 @click.pass_context
@@ -66,9 +66,9 @@ def admit(
     Examples:
       bastide admit models/support-v2 --policy admission.yaml
       bastide admit models/support-v2 --policy admission.yaml --stage production --registry models.db --ledger model-log
-      bastide admit models/support-v2 --policy admission.yaml --format json -o decision.json
+      bastide admit models/support-v2 --policy admission.yaml --format junit -o decision.xml
     """
-    from bastide.cli.admission import CODES, checked_stage, decision_table, ledger_of, scanner, who
+    from bastide.cli.admission import CODES, checked_stage, ledger_of, put_decision, scanner, who
     from bastide.verify.admission import gather
     from bastide.verify.admission.layouts import name_of
     from bastide.verify.admission.policy_file import load_policy
@@ -83,11 +83,5 @@ def admit(
     log = ledger_of(ledger, registry)
     request = gather.Request(model, name or name_of(model), checked_stage(rules, stage), who(by), ledger=log)
     decision = gather.admit(request, rules, partial(scanner, quiet), kept)
-    if format_ == "json":
-        from bastide.report.admission_json import decision_json
-        from bastide.report.json_ import dumps
-
-        put(dumps(decision_json(decision)), output, quiet)
-    else:
-        put(decision_table(decision, output is None), output, quiet)
+    put_decision(decision, format_, output, quiet)
     ctx.exit(CODES[decision.outcome.value])

@@ -30,6 +30,8 @@ class Contents:
     """Name in the model -> the blob of a hub's cache to which it leads."""
     stamps: Mapping[str, Stamp]
     """Of the blobs."""
+    digests: Mapping[str, str]
+    """Name in the model -> SHA-256, hex."""
     digest: str = ""
     """SHA-256 over the digests of all files, as the signature has it; '' when not everything could be read."""
     paths: str = ""
@@ -69,9 +71,9 @@ def read_contents(path: Path) -> Contents:
         faults.append("there are no files")
     if faults:
         more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        return Contents(tree, blobs, stamps, fault="; ".join(faults[:_SHOWN]) + more)
+        return Contents(tree, blobs, stamps, digests, fault="; ".join(faults[:_SHOWN]) + more)
     found = digests_of(make_manifest(tree.name, digests, own_documents(path)))
-    return Contents(tree, blobs, stamps, found["sha256"], found["dirHash"])
+    return Contents(tree, blobs, stamps, digests, found["sha256"], found["dirHash"])
 
 
 def revision_of(path: Path) -> tuple[str, str]:

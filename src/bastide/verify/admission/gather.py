@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from bastide.verify.admission.model import Action, Approval, Base, Decision, Evi
 from bastide.verify.admission.policy import Policy, Rule
 from bastide.verify.artifacts.model import FileReport
 from bastide.verify.artifacts.walk import find_files
+from bastide.verify.bom import evidence as bom
 from bastide.verify.bom.collect import Sources, collect
 from bastide.verify.bom.folder import Limits
 from bastide.verify.bom.model import Model
@@ -58,7 +60,7 @@ def admit(request: Request, policy: Policy, scan: Scanner, registry: Registry | 
     contents = read_contents(request.path)
     facts = Facts(request.name, request.stage, request.at or datetime.now(UTC))
     facts = _read(facts, request, policy, scan, contents)
-    wrong = _bytes(contents, request)
+    wrong = _bytes(contents, request, facts)
     for _ in range(_TRIES):
         facts = _standing(facts, request, contents, registry)
         decision = Decision(
@@ -126,9 +128,23 @@ def register(found: Found, registry: Registry, by: str, ledger: Path | None = No
     return registry.add(version, lambda made: _append(ledger, _registration(made)))
 
 
-def describe(path: Path) -> Model:
-    """What is stated about a model."""
-    return collect([path], Sources(limits=_LIMITS)).models[0]
+def describe(path: Path, scan: bom.Scanner | None = None) -> Model:
+    """What is stated about a model; the scan is stated too."""
+    return collect([path], Sources(scan=scan, limits=_LIMITS)).models[0]
+
+
+def _again(reports: Sequence[FileReport] | None, scan: Scanner) -> bom.Scanner | None:
+    """The reports that there are, so that nothing is read twice; what has none is scanned."""
+    if reports is None:
+        return None
+    known = {os.path.realpath(one.path): one for one in reports}
+
+    def again(paths: list[Path]) -> Iterator[FileReport]:
+        for path in paths:
+            found = known.get(os.path.realpath(path))
+            yield found if found is not None else next(scan([str(path)]))
+
+    return again
 
 
 def entry_of(decision: Decision) -> dict[str, object]:
@@ -149,7 +165,7 @@ def entry_of(decision: Decision) -> dict[str, object]:
     }
 
 
-def _bytes(contents: Contents, request: Request) -> tuple[Check, ...]:
+def _bytes(contents: Contents, request: Request, facts: Facts) -> tuple[Check, ...]:
     """What is wrong with the bytes themselves, after everything was read."""
     if contents.fault:
         hint = "take links and the like out of the model; from a hub's cache, name the revision's folder"
@@ -158,7 +174,8 @@ def _bytes(contents: Contents, request: Request) -> tuple[Check, ...]:
     if expected is not None and not expected.same_bytes(contents.digest, contents.paths):
         hint = "`bastide models add` makes them a version of their own"
         return (Check("files", Outcome.REFUSED, f"aren't those that were registered as {expected}", hint=hint),)
-    if contents.changed():
+    scanned = {report.sha256 for report in facts.reports or () if report.sha256}
+    if not scanned <= set(contents.digests.values()) or contents.changed():
         return (Check("files", Outcome.UNKNOWN, "changed while they were read", hint="decide where nobody writes"),)
     return ()
 
@@ -173,7 +190,7 @@ def _read(facts: Facts, request: Request, policy: Policy, scan: Scanner, content
     if any(rule.signature or rule.evaluations for rule in rules) and policy.trust is not None:
         facts = _verified(facts, request, policy, rules, contents)
     if any(r.card or r.annex or r.metrics or r.licences or r.bases for r in rules):
-        facts = replace(facts, description=describe(request.path))
+        facts = replace(facts, description=describe(request.path, _again(facts.reports, scan)))
     return facts
 
 
@@ -192,7 +209,9 @@ def _verified(facts: Facts, request: Request, policy: Policy, rules: Iterable[Ru
                 raise SettingsError(Diagnostic(why, demand.location, hint=hint))
     # Only who asks for the ledger needs it here: the decision about admission is written into it anyway.
     ledger = request.ledger if any(rule.ledger for rule in trust.rules) or trust.ledger_key else None
-    found = verify_model(request.path, trust, Options(name=request.name, at=facts.at, ledger=ledger, demands=demands))
+    found = verify_model(
+        request.path, trust, Options(name=request.name, at=facts.at, ledger=ledger, tree=contents.tree, demands=demands)
+    )
     return replace(
         facts,
         verification=found,

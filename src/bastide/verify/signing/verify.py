@@ -42,6 +42,8 @@ class Options:
     """Its public key, PEM; by default the policy's."""
     workers: int | None = None
     """Files that are hashed at a time."""
+    tree: Tree | None = None
+    """What was read of the model just now; it is listed again, and not hashed again when nothing has changed."""
     demands: tuple[Demand, ...] = ()
     """Attestations that are looked for beside those of the policy; see `Decision.demanded`."""
 
@@ -53,7 +55,7 @@ def verify_model(model: Path, policy: Policy, options: Options = Options()) -> D
     """
     at = options.at or datetime.now(UTC)
     logbook = _logbook(options, policy)
-    tree = read_tree(model, options.workers)
+    tree = read_tree(model, options.workers) if options.tree is None else look_again(options.tree)
     paths = files.beside(model) if options.documents is None else options.documents
     found = [_open(path, policy, at, logbook) for path in dict.fromkeys(paths)]
     own = frozenset(

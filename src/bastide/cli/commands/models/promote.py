@@ -10,7 +10,7 @@ import click
 
 from bastide.cli import options
 from bastide.cli.commands.models._options import by_option, ledger_option, registry_option
-from bastide.cli.output import keep_inputs, put
+from bastide.cli.output import keep_inputs
 
 
 @click.command()
@@ -23,7 +23,7 @@ from bastide.cli.output import keep_inputs, put
 @ledger_option
 @registry_option
 @by_option
-@options.format_option("table", "json", default="table")
+@options.format_option("table", "json", "junit", default="table")
 @options.output_option
 @options.quiet_option
 @click.pass_context
@@ -56,7 +56,7 @@ def promote(
     Examples:
       bastide models promote support@2 --to production --policy admission.yaml
     """
-    from bastide.cli.admission import CODES, checked_stage, decision_table, ledger_of, named, scanner, who
+    from bastide.cli.admission import CODES, checked_stage, ledger_of, named, put_decision, scanner, who
     from bastide.store.models import SqliteRegistry
     from bastide.verify.admission import gather
     from bastide.verify.admission.policy_file import load_policy
@@ -75,11 +75,5 @@ def promote(
         expected=version,
     )
     decision = gather.admit(request, rules, partial(scanner, quiet), kept)
-    if format_ == "json":
-        from bastide.report.admission_json import decision_json
-        from bastide.report.json_ import dumps
-
-        put(dumps(decision_json(decision)), output, quiet)
-    else:
-        put(decision_table(decision, output is None), output, quiet)
+    put_decision(decision, format_, output, quiet)
     ctx.exit(CODES[decision.outcome.value])

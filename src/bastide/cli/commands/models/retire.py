@@ -9,7 +9,6 @@ import click
 
 from bastide.cli import options
 from bastide.cli.commands.models._options import by_option, ledger_option, registry_option
-from bastide.cli.output import put
 
 
 @click.command()
@@ -38,17 +37,11 @@ def retire(
     Examples:
       bastide models retire support@2 --reason 'leaks addresses, see incident 12'
     """
-    from bastide.cli.admission import decision_table, ledger_of, named, who
+    from bastide.cli.admission import ledger_of, named, put_decision, who
     from bastide.store.models import SqliteRegistry
     from bastide.verify.admission import gather
 
     kept = SqliteRegistry(registry, make=False)
     version = named(kept, name, exactly=True)
     decision = gather.retire(version, who(by), " ".join(reason.split()), kept, ledger_of(ledger, registry))
-    if format_ == "json":
-        from bastide.report.admission_json import decision_json
-        from bastide.report.json_ import dumps
-
-        put(dumps(decision_json(decision)), output, quiet)
-    else:
-        put(decision_table(decision, output is None), output, quiet)
+    put_decision(decision, format_, output, quiet)
