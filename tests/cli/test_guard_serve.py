@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from bastide.cli.commands.guard.serve import _about, serve
 from bastide.errors import UsageError
@@ -51,3 +52,12 @@ def test_an_address_in_use(tmp_path: Path) -> None:
     assert isinstance(result.exception, UsageError)
     assert "can't listen at 127.0.0.1" in str(result.exception)
     assert "guarding" not in result.output
+
+
+def test_settings_know_their_plan(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`guard policy --settings FILE` needs no plan beside it."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    example = Path(__file__).parents[2] / "examples" / "support-agent" / "bastide.guard.yaml"
+    done = run("guard", "policy", "--settings", str(example), "--format", "table")
+    assert (done.exit_code, "What the flows permit" in done.stdout) == (0, True), done.stderr

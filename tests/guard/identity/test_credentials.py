@@ -63,3 +63,13 @@ def test_what_is_missing(secret: Secret) -> None:
         Credentials({"EMPTY": " ", "LONG": "s3cret" * LONGEST}).load([secret])
     assert caught.value.code == "credential_missing"
     assert "s3cret" not in f"{caught.value} {caught.value.__context__ and ''}"
+
+
+def test_all_that_is_missing_is_said_at_once() -> None:
+    """Nobody starts a gateway as often as it has credentials."""
+    with pytest.raises(Unavailable) as caught:
+        Credentials({"B": "x"}).load([Secret(env="A"), Secret(env="B"), Secret(env="C"), Secret(env="A")])
+    assert (
+        str(caught.value)
+        == "the environment variable `A` gives no credential; the environment variable `C` gives no credential"
+    )

@@ -53,9 +53,15 @@ class Credentials:
         raise _missing("a secret that names no `env`, `file` or `command`")
 
     def load(self, secrets: Iterable[Secret]) -> None:
-        """Resolves all of them now, so that what is missing is known at the start. Raises `Unavailable`."""
+        """Resolves all of them now, so that all that is missing is known at the start. Raises `Unavailable`, which names every place."""
+        missing: list[str] = []
         for secret in secrets:
-            self.get(secret)
+            try:
+                self.get(secret)
+            except Unavailable as problem:
+                missing.append(str(problem))
+        if missing:
+            raise Unavailable("; ".join(dict.fromkeys(missing)), code="credential_missing")
 
     def _from_file(self, file: Path) -> str:
         place = f"the file `{file}`"

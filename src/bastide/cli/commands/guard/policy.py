@@ -72,9 +72,12 @@ def read_policy(plan: Path, settings: Path | None, packs: tuple[Path, ...]) -> C
     """The compiled policy of a plan's file. Raises `PlanError`, `SettingsError`."""
     from bastide.catalog.load import load_vocabulary
     from bastide.guard.policy.compile import compile_plan
-    from bastide.guard.settings_file import load_settings, settings_for
+    from bastide.guard.settings_file import load_settings, plan_meant, settings_for
     from bastide.plan.load import load_plan
 
+    if settings is not None and plan == Path("bastide.yaml") and not plan.exists():
+        # Nobody named it: the settings know their plan.
+        plan = plan_meant(None, settings)
     vocabulary = load_vocabulary(packs)
     chosen = load_settings(settings) if settings else settings_for(plan)
     return compile_plan(load_plan(plan, vocabulary), vocabulary, chosen)
