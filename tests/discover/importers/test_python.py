@@ -110,3 +110,10 @@ def test_what_is_no_python_is_said_with_its_line() -> None:
     found = reading(app="import openai\nopenai.OpenAI()", old="import openai\nprint 'x'\n")
     assert [(p.place.file, p.place.line) for p in found.problems] == [("old.py", 2)]
     assert any(r.type == "call/openai.OpenAI" for r in found.resources)
+
+
+def test_code_runs_with_a_folder_below_the_root_on_its_path() -> None:
+    """`from clients import c` means `srv/clients.py` where nothing else is called so."""
+    text = "from clients import c\nimport openai\nc.responses.create()"
+    found = reading(srv__app=text, srv__clients="import openai\nc = openai.OpenAI()").resources
+    assert "call/openai.OpenAI.responses.create" in {r.type for r in found}

@@ -71,7 +71,7 @@ class _Reader:
         self._tree, self._files, self._roots = tree, files, roots
         self._mention, self._anywhere = mention
         self._by_name = {dotted(f): f for f in files if not f.endswith(".ipynb")}
-        for file in self._by_name.values():
+        for file in list(self._by_name.values()):
             # Code often runs with a folder below the root on its path.
             parts = dotted(file).split(".")
             for start in range(1, len(parts)):
