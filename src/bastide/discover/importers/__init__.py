@@ -22,6 +22,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.helm import Helm
     from bastide.discover.importers.kubernetes import Kubernetes
     from bastide.discover.importers.mcp import McpConfigurations
+    from bastide.discover.importers.model_files import ModelFiles
     from bastide.discover.importers.n8n import N8n
     from bastide.discover.importers.python import Python
     from bastide.discover.importers.terraform import Terraform
@@ -41,6 +42,7 @@ def importers() -> tuple[Importer, ...]:
         Helm(),
         Kubernetes(),
         McpConfigurations(),
+        ModelFiles(),
         N8n(),
         Terraform(),
         TypeScript(packages),
