@@ -190,3 +190,25 @@ def test_an_independent_reader_finds_the_same_resources(tmp_path: Path) -> None:
     ours = {r.id.removeprefix(".: "): r for r in Terraform().read(tree, list(tree.files)).resources}
     assert set(ours) == set(theirs)
     assert ours["aws_s3_bucket.one"].body.plain()["bucket"] == theirs["aws_s3_bucket.one"]["bucket"] == "x-b"
+
+
+@pytest.mark.parametrize("body", ["{{ {0} }}", "jsonencode({{ {0} }})"])
+def test_azapi_resources_are_what_they_name(body: str) -> None:
+    """Their type stands in an attribute, and what Bicep would say in `body`."""
+    inside = body.format('kind = "OpenAI", properties = { disableLocalAuth = true }')
+    head = 'resource "azapi_resource" "ai" {\n  type = "Microsoft.CognitiveServices/accounts@2025-06-01"\n'
+    text = f'{head}  name = "ai"\n  parent_id = "g"\n  body = {inside}\n}}\n'
+    found = one(text, "Microsoft.CognitiveServices/accounts")
+    assert (found.name, found.find("kind")[0].data, found.find("properties.disableLocalAuth")[0].data) == (
+        "ai",
+        "OpenAI",
+        True,
+    )
+    assert found.find("parent")[0].data == "g"
+    assert found.find("properties.disableLocalAuth")[0].place.line == 5
+
+
+def test_an_azapi_body_that_nobody_knows_is_unknown() -> None:
+    text = 'variable "b" {}\nresource "azapi_resource" "ai" {\n  type = "Microsoft.Search/searchServices@2025-05-01"\n  body = var.b\n}\n'
+    [unknown] = one(text, "Microsoft.Search/searchServices").find("properties.disableLocalAuth")
+    assert not unknown.known

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from bastide.discover.importers.terraform.evaluate import Budget, Evaluator
 from bastide.discover.importers.terraform.module import Folder, Instance, local_path
 from bastide.discover.interface import Tree
-from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
+from bastide.discover.model import REST, Place, Problem, Reading, Resource, State, Value
 from bastide.discover.readers.hcl import Body, read_hcl
 from bastide.discover.readers.json_ import read_json
 from bastide.errors import LimitError
@@ -38,7 +38,7 @@ class Terraform:
         found: list[Resource] = []
         for root in _roots(folders):
             found += _read_root(tree, folders, root, problems)
-        found = list(_variants(found))
+        found = [_named_inside(resource) for resource in _variants(found)]
         for file in files:
             if file.endswith((".json", ".tfstate")):
                 found += _shown(tree, file, problems)
@@ -116,6 +116,23 @@ def _variants(resources: list[Resource]) -> Iterator[Resource]:
             if shared
             else resource
         )
+
+
+def _named_inside(resource: Resource) -> Resource:
+    """`azapi` resources as what they are: their type stands in an attribute, their attributes in `body`."""
+    if not resource.type.startswith(("azapi_resource", "azapi_update_resource")):
+        return resource
+    kind = next((str(v.data) for v in resource.find("type") if isinstance(v.data, str)), "")
+    if "/" not in kind or not isinstance(resource.body.data, Mapping):
+        return resource
+    given = resource.body.data.get("body")
+    inner = given.data if given is not None and isinstance(given.data, Mapping) else {}
+    outer = {key: value for key, value in resource.body.data.items() if key not in ("type", "body")}
+    if given is not None and not given.known:
+        outer[REST] = given
+    if "parent_id" in outer:
+        outer["parent"] = outer["parent_id"]
+    return replace(resource, type=kind.partition("@")[0], body=replace(resource.body, data={**outer, **inner}))
 
 
 # --- plans and states ---------------------------------------------------------------------------------------------------
