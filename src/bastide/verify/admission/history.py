@@ -26,12 +26,17 @@ class Entry:
 
 def entries(registry: Registry, versions: Iterable[Version]) -> list[Entry]:
     """All that is known of some versions. Raises `StoreError`."""
-    every = registry.versions()
+    named: dict[str, list[Version]] = {}
+    made: dict[str, list[Version]] = {}
+    for one in registry.versions():
+        named.setdefault(one.name, []).append(one)
+        for name in {base.name for base in one.bases}:
+            made.setdefault(name, []).append(one)
     return [
         Entry(
             one,
-            tuple(base for base in every if made_from(one, base)),
-            tuple(other for other in every if made_from(other, one)),
+            tuple(_once(v for base in one.bases for v in meant(base.name, base.revision, named.get(base.name, ())))),
+            tuple(v for v in made.get(one.name, ()) if any(meant(b.name, b.revision, [one]) for b in v.bases)),
             tuple(registry.evidence(one)),
             tuple(registry.approvals(one)),
             tuple(registry.decisions(one)),
@@ -40,15 +45,10 @@ def entries(registry: Registry, versions: Iterable[Version]) -> list[Entry]:
     ]
 
 
-def made_from(one: Version, other: Version) -> bool:
-    """Whether a version says that it was made from another one."""
-    return any(_names(base.name, base.revision, other) for base in one.bases)
-
-
-def _names(name: str, revision: str, other: Version) -> bool:
-    return name == other.name and (not revision or revision == other.source.get("revision", ""))
+def _once(versions: Iterable[Version]) -> Iterable[Version]:
+    return {(one.name, one.number): one for one in versions}.values()
 
 
 def meant(name: str, revision: str, versions: Sequence[Version]) -> list[Version]:
     """The versions that a name means; with a revision, that one only."""
-    return [one for one in versions if _names(name, revision, one)]
+    return [v for v in versions if v.name == name and (not revision or revision == v.source.get("revision", ""))]
