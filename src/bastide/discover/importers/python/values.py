@@ -111,6 +111,9 @@ class Evaluator:
                 return Value(value.data, place if value.refs else value.place, value.state, value.refs, value.text)
             if (other := self.names.elsewhere(node.id)) is not None:
                 return Evaluator(other[0]).value(other[1], "", depth + 1)
+        if isinstance(node, ast.Attribute) and (of := self.value(node.value, scope, depth + 1)).refs:
+            # `role.arn`: an attribute of something that is known is about it.
+            return Value(None, place, State.UNKNOWN, of.refs, _source(node))
         qualified = self.names.qualified(node.func if isinstance(node, ast.Call) else node, scope)
         reference = self.names.definition(qualified) if qualified else ""
         return Value(None, place, State.UNKNOWN, (reference,) if reference else (), qualified or _source(node))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Constructs of the AWS CDK as the resources that they make, so that one entry of the catalogue serves templates and code. Pure.
+
+`CfnX` of a module is `AWS::SERVICE::X` (the CDK's own rule); of constructs of a higher level those that AI systems use are listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from bastide.discover.model import REST, Resource, State, Value
+
+_SERVICES: Mapping[str, str] = {
+    name.lower(): name
+    for name in (
+        "Bedrock", "BedrockAgentCore", "SageMaker", "OpenSearchServerless", "OpenSearchService", "Kendra", "Lex", "QBusiness", "S3Vectors", "Lambda",
+        "S3", "DynamoDB", "IAM", "ApiGateway", "ApiGatewayV2", "ECS", "AppRunner", "RDS", "SecretsManager",
+    )
+}  # fmt: skip
+_HIGHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "lambda": {"AWS::Lambda::Function": ("Function", "DockerImageFunction")},
+    "lambda_python_alpha": {"AWS::Lambda::Function": ("PythonFunction",)},
+    "lambda_nodejs": {"AWS::Lambda::Function": ("NodejsFunction",)},
+    "s3": {"AWS::S3::Bucket": ("Bucket",)},
+    "dynamodb": {"AWS::DynamoDB::Table": ("Table", "TableV2")},
+    "iam": {"AWS::IAM::Role": ("Role",)},
+    "apigateway": {"AWS::ApiGateway::RestApi": ("RestApi", "LambdaRestApi")},
+    "apigatewayv2": {"AWS::ApiGatewayV2::Api": ("HttpApi",)},
+    "bedrock": {
+        "AWS::Bedrock::Agent": ("Agent",), "AWS::Bedrock::Guardrail": ("Guardrail",), "AWS::Bedrock::Prompt": ("Prompt",),
+        "AWS::Bedrock::KnowledgeBase": ("KnowledgeBase", "VectorKnowledgeBase"), "AWS::Bedrock::DataSource": ("S3DataSource",),
+    },
+    "bedrock_alpha": {
+        "AWS::Bedrock::Agent": ("Agent",), "AWS::Bedrock::Guardrail": ("Guardrail",), "AWS::Bedrock::Prompt": ("Prompt",),
+    },
+    "bedrock_agentcore_alpha": {
+        "AWS::BedrockAgentCore::Runtime": ("Runtime",), "AWS::BedrockAgentCore::Gateway": ("Gateway",), "AWS::BedrockAgentCore::Memory": ("Memory",),
+    },
+}  # fmt: skip
+_CALL = re.compile(
+    r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@aws-cdk|cdklabs\.generative_ai_cdk_constructs|@cdklabs/generative-ai-cdk-constructs)"
+    r"[./](?:aws[-_])?([a-z0-9_-]+)\.(\w+)\Z"
+)
+
+
+def with_constructs(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """The resources, with constructs as what they make."""
+    for resource in resources:
+        type_ = _made(resource.type)
+        yield _resource(resource, type_) if type_ else resource
+
+
+def _made(call: str) -> str:
+    match = _CALL.match(call)
+    if match is None:
+        return ""
+    module, name = match[1].replace("-", "_").rstrip("_"), match[2]
+    service = _SERVICES.get(module.replace("_", ""))
+    if name.startswith("Cfn") and service:
+        return f"AWS::{service}::{name.removeprefix('Cfn')}"
+    return next((type_ for type_, names in _HIGHER.get(module, {}).items() if name in names), "")
+
+
+def _resource(call: Resource, type_: str) -> Resource:
+    """Properties are keywords in Python and the third argument elsewhere; the second is the construct's id."""
+    given = call.body.data if isinstance(call.body.data, Mapping) else {}
+    body = {key: value for key, value in given.items() if not key.isdecimal() and key != "$on"}
+    properties = given.get("2")
+    if properties is not None and isinstance(properties.data, Mapping):
+        body |= properties.data
+    elif properties is not None:
+        body[REST] = Value(None, call.place, State.UNKNOWN)
+    named = given.get("1", given.get("id"))
+    name = str(named.data) if named is not None and isinstance(named.data, str) else call.name
+    return replace(call, type=type_, name=name, body=replace(call.body, data=body), part_of="")
