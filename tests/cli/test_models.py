@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -274,6 +275,34 @@ def test_a_moved_model_is_named_by_path(ready: Path, run: Run) -> None:
     gone = run("models", "promote", "support@1", "--to", "production", "-p", "admission.yaml")
     assert (gone.exit_code, "there is no model" in gone.stderr) == (2, True)
     assert promoted(run, "support@1", "production", "--path", "moved/support") == (0, {})
+
+
+def test_a_hubs_cache_is_admitted_as_it_lies(place: Path, run: Run) -> None:
+    """Its links are the model's files: they are scanned, described and hashed; one that leads out makes it undecided."""
+    Path("admission.yaml").write_text(
+        "bastide-admission: 1\nstages: [staging]\nrules: [{models: [acme/*], scan: {}, licences: {allow: [apache-2.0]}, bases: known}]\n"
+    )
+    repo = Path("hub", "models--acme--support")
+    snapshot = repo / "snapshots" / "5c1f"
+    snapshot.mkdir(parents=True)
+    for path in Path("support").iterdir():
+        content = path.read_bytes()
+        blob = repo / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.parent.mkdir(exist_ok=True)
+        blob.write_bytes(content)
+        (snapshot / path.name).symlink_to(f"../../blobs/{blob.name}")
+    right(run, "models add hub", "models add base --name acme/base")
+    found = shown(run, "acme/support")
+    assert (found["layout"], found["source"]["revision"], [b["name"] for b in found["bases"]]) == (
+        "huggingface",
+        "5c1f",
+        ["acme/base"],
+    )
+    assert promoted(run, "acme/support@1", "staging") == (0, {})
+    assert run("admit", str(snapshot), "-p", "admission.yaml", "--registry", "models.db").exit_code == 0
+    (snapshot / "out.md").symlink_to("/etc/hostname")
+    code, wrong = promoted(run, "acme/support@1", "staging")
+    assert (code, wrong.keys()) == (3, {"files", "scan", "licences", "bases"})
 
 
 def bastide(*args: str) -> list[str]:

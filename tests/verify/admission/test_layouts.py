@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bastide.errors import UsageError
-from bastide.verify.admission.contents import read_contents, revision_of
+from bastide.verify.admission.contents import read_contents
 from bastide.verify.admission.layouts import find_models, name_of
 from bastide.verify.admission.mlflow import run_of
+from bastide.verify.hub import revision_of
 
 RUN = "efbcd63ed0e746e58146dd7d4b3c9f32"
 LOGGED = "m-a78b862ba9884dafbbbbd980740b4b17"

@@ -7,13 +7,13 @@ what it leads to may change without the model.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bastide.errors import LimitError, UsageError
+from bastide.verify.hub import blob_of
 from bastide.verify.signing.files import own_documents
 from bastide.verify.signing.manifest import digests_of, make_manifest
 from bastide.verify.signing.tree import Stamp, Tree, hash_stretches, look_again, read_tree
@@ -46,7 +46,7 @@ class Contents:
         except UsageError:
             return True
         return len(again.faults) > len(self.tree.faults) or any(
-            _blob(self.tree.root, name) != blob or _stamp(blob) != self.stamps[name]
+            blob_of(self.tree.root, name) != blob or _stamp(blob) != self.stamps[name]
             for name, blob in self.blobs.items()
         )
 
@@ -58,7 +58,7 @@ def read_contents(path: Path) -> Contents:
     blobs: dict[str, Path] = {}
     stamps: dict[str, Stamp] = {}
     for fault in tree.faults:
-        blob = _blob(path, fault.name) if fault.kind == "link" else None
+        blob = blob_of(path, fault.name) if fault.kind == "link" else None
         stamp = _stamp(blob) if blob is not None else None
         if blob is None or stamp is None:
             faults.append(str(fault))
@@ -74,29 +74,6 @@ def read_contents(path: Path) -> Contents:
         return Contents(tree, blobs, stamps, digests, fault="; ".join(faults[:_SHOWN]) + more)
     found = digests_of(make_manifest(tree.name, digests, own_documents(path)))
     return Contents(tree, blobs, stamps, digests, found["sha256"], found["dirHash"])
-
-
-def revision_of(path: Path) -> tuple[str, str]:
-    """Name and revision of a snapshot in a hub's cache (`models--OWNER--NAME/snapshots/REVISION`); ('', '') for anything else."""
-    place = Path(os.path.abspath(path))  # noqa: PTH100 - links aren't to be resolved
-    repo = place.parent.parent
-    if place.parent.name != "snapshots" or not repo.name.startswith("models--"):
-        return "", ""
-    return repo.name.removeprefix("models--").replace("--", "/"), place.name
-
-
-def _blob(model: Path, name: str) -> Path | None:
-    """The blob to which a link leads, when it does exactly that."""
-    if not revision_of(model)[0]:
-        return None
-    blobs = Path(os.path.realpath(model.absolute().parent.parent)) / "blobs"
-    link = model / name
-    try:
-        target = link.readlink()
-    except OSError:
-        return None
-    place = Path(os.path.normpath(os.path.realpath(link.parent) / target))
-    return place if place.parent == blobs and not blobs.is_symlink() else None
 
 
 def _hash(name: str, blob: Path, digests: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bastide.errors import UsageError
-from bastide.verify.admission.contents import revision_of
+from bastide.verify.hub import revision_of
 
 _SIGNS = frozenset(
     {"config.json", "adapter_config.json", "model_index.json", "MLmodel", "saved_model.pb", "model.safetensors.index.json"}

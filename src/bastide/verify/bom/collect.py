@@ -19,6 +19,7 @@ from bastide.verify.bom.readers.licences import read_licences
 from bastide.verify.bom.readers.packages import read_mlflow, read_packages
 from bastide.verify.bom.readers.plan import component_of, read_plan
 from bastide.verify.bom.readers.weights import read_weights
+from bastide.verify.hub import revision_of
 
 _READERS: tuple[Callable[[Draft], None], ...] = (
     read_card, read_configs, read_mlflow, read_weights, read_packages, read_data, read_licences,
@@ -54,7 +55,8 @@ def _model(path: Path, sources: Sources, alone: bool) -> Model:
         read_own_card(draft, sources.card)
     for read in _READERS:
         read(draft)
-    base = shown(folder.root.stem if folder.single else folder.root.name) or "model"
+    own = folder.root.stem if folder.single else revision_of(folder.root)[0] or folder.root.name
+    base = shown(own) or "model"
     _name(draft, base)
     name = draft.fields["name"][0].value[:200]
     if sources.plan is not None:

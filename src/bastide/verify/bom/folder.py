@@ -13,6 +13,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from bastide.errors import Diagnostic, Location, UsageError
+from bastide.verify.hub import blob_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,12 @@ class Folder:
     """Path with `/` -> bytes, in the order of the paths."""
     unread: list[str] = field(default_factory=list)
     single: bool = False
+    blobs: dict[str, Path] = field(default_factory=dict)
+    """Where the files of a hub client's cache lie to which its links lead."""
 
     def path(self, name: str) -> Path:
         """Where a listed file lies."""
-        return self.root if self.single else self.root / name
+        return self.root if self.single else self.blobs.get(name) or self.root / name
 
     def named(self, *names: str) -> list[str]:
         """The listed files at the top with one of these names, whatever the case."""
@@ -133,22 +136,35 @@ def _list(folder: Folder) -> None:
             continue
         for entry in entries:
             name = inside / entry.name
-            if entry.is_symlink():
-                folder.unread.append(f"{shown(str(name))}: is a link, which isn't followed")
-            elif entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False):
                 if entry.name == ".git":
                     continue
                 if len(name.parts) > folder.limits.depth:
                     folder.unread.append(f"{shown(str(name))}/: lies deeper than {folder.limits.depth} folders")
                 else:
                     todo.append((path / entry.name, name))
-            elif not entry.is_file(follow_symlinks=False):
-                folder.unread.append(f"{shown(str(name))}: is no regular file")
-            elif len(found) >= folder.limits.files:
+                continue
+            place = _place(entry, str(name), folder)
+            if place is not None and len(found) >= folder.limits.files:
                 folder.unread.append(f"has more than {folder.limits.files} files; the others are not in the bill")
                 todo.clear()
                 break
-            else:
-                found[str(name)] = entry.stat(follow_symlinks=False).st_size
+            if place is not None:
+                found[str(name)] = place.lstat().st_size
     folder.sizes.update(sorted(found.items()))
     folder.unread = folder.unread[:200]
+
+
+def _place(entry: os.DirEntry[str], name: str, folder: Folder) -> Path | None:
+    """Where a file lies; None, and it is said, for what is none."""
+    if entry.is_symlink():
+        blob = blob_of(folder.root, name)
+        if blob is None:
+            folder.unread.append(f"{shown(name)}: is a link, which isn't followed")
+        else:
+            folder.blobs[name] = blob
+        return blob
+    if not entry.is_file(follow_symlinks=False):
+        folder.unread.append(f"{shown(name)}: is no regular file")
+        return None
+    return Path(entry.path)
