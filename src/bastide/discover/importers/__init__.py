@@ -17,6 +17,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.cloudformation import CloudFormation
     from bastide.discover.importers.compose import Compose
     from bastide.discover.importers.dependencies import Dependencies
+    from bastide.discover.importers.dockerfile import Dockerfiles
     from bastide.discover.importers.env_file import EnvFiles
     from bastide.discover.importers.github_actions import GitHubActions
     from bastide.discover.importers.helm import Helm
@@ -37,6 +38,7 @@ def importers() -> tuple[Importer, ...]:
         CloudFormation(),
         Compose(),
         Dependencies(),
+        Dockerfiles(),
         EnvFiles(),
         GitHubActions(),
         Helm(),
