@@ -162,3 +162,25 @@ def test_the_inventory_as_cyclonedx(run: Run, repository: Path) -> None:
     from cyclonedx.schema import SchemaVersion
 
     assert validation.JsonStrictValidator(SchemaVersion.V1_6).validate_str(first) is None
+
+
+def test_an_assessment_of_a_repository_says_which_lines_to_change(run: Run, tmp_path: Path) -> None:
+    """What doesn't hold in the files stands beside the threats, in every format."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "compose.yaml").write_text('services:\n  db:\n    image: qdrant/qdrant\n    ports: ["6333:6333"]\n')
+    table = " ".join(run("assess", str(repository)).stdout.split())
+    assert "Weak settings" in table
+    assert "access/published-store-or-server, compose.yaml:4" in table
+    document = json.loads(run("assess", str(repository), "-f", "json").stdout)
+    jsonschema.validate(document, json.loads(run("schema", "assess").stdout))
+    assert ("access/published-store-or-server", "fail", 4) in {
+        (w["expectation"], w["state"], w["line"]) for w in document["weaknesses"]
+    }
+    results = json.loads(run("assess", str(repository), "-f", "sarif").stdout)["runs"][0]["results"]
+    [found] = [r for r in results if r["ruleId"] == "expectation/access/published-store-or-server"]
+    assert found["locations"][0]["physicalLocation"]["region"] == {"startLine": 4}
+    assert "compose.yaml:4" in run("assess", str(repository), "-f", "markdown").stdout
+    assert 'id="settings"' in run("assess", str(repository), "-f", "html").stdout
+    written = json.loads(run("assess", "examples/support-agent/bastide.yaml", "-f", "json").stdout or "{}")
+    assert "weaknesses" not in written

@@ -11,9 +11,8 @@ from bastide.cli.text import one_line, plural
 from bastide.discover.inventory import GROUPS, Inventory
 from bastide.discover.merge import Merge, Standing
 from bastide.discover.model import Problem
-from bastide.discover.result import Discovery, Found, FoundFlow, Weakness
+from bastide.discover.result import Discovery, Found, FoundFlow, Weakness, failing
 
-_ORDER = ("critical", "high", "medium", "low")
 SHOWN = 12
 """Lines of flows and of problems."""
 
@@ -25,7 +24,7 @@ def discovery_table(found: Discovery, to_screen: bool = True) -> str:
     counts.append(f"{plural(len(found.files), 'file')} read")
     screen.add(text(", ".join(counts) + ("" if found.complete else "; incomplete"), "bold"))
     _components(screen, list(found.components.values()))
-    _weaknesses(screen, found.weaknesses)
+    weak_settings(screen, found.weaknesses)
     _flows(screen, found.flows)
     _problems(screen, found.problems)
     return screen.text()
@@ -39,13 +38,12 @@ def _components(screen: Screen, components: Sequence[Found]) -> None:
         screen.add("  " + one_line(f"{component.kind:<20} {component.id}{platform}  {place}"))
 
 
-def _weaknesses(screen: Screen, weaknesses: Sequence[Weakness]) -> None:
-    failing = sorted(
-        (w for w in weaknesses if w.state == "fail"), key=lambda w: (_ORDER.index(w.severity), w.expectation)
-    )
-    if failing:
+def weak_settings(screen: Screen, weaknesses: Sequence[Weakness], limit: int | None = None) -> None:
+    """What doesn't hold, the worst first, and how much can't be told. limit: of lines; None: all."""
+    found = failing(weaknesses)
+    if found:
         screen.heading("Weak settings")
-    for weakness in failing:
+    for weakness in found[:limit]:
         screen.add(
             join(
                 "  ",
@@ -53,6 +51,8 @@ def _weaknesses(screen: Screen, weaknesses: Sequence[Weakness]) -> None:
                 "  " + one_line(f"{weakness.message}  [{weakness.expectation}, {weakness.place}]"),
             )
         )
+    if limit is not None and len(found) > limit:
+        screen.add(text(f"  ... and {len(found) - limit} more (--all)", "dim"))
     unknown = sum(w.state == "unknown" for w in weaknesses)
     if unknown:
         screen.add(text(f"  {plural(unknown, 'expectation')} can't be told from these files (--format json)", "dim"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from bastide.cli.discovered import weak_settings
 from bastide.cli.screen import STYLES, Screen, join, text
 from bastide.cli.text import one_line, plural
 from bastide.threats.model import Assessment, ControlState, Finding, FindingState, Hardening, Question, Severity
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bastide.plan.model import Plan
     from bastide.threats.diff import Changes
 
-FINDINGS, QUESTIONS, CONTROLS, LINES = 8, 5, 8, 12
+FINDINGS, QUESTIONS, CONTROLS, LINES, SETTINGS = 8, 5, 8, 12, 8
 
 
 def assessment_table(
@@ -36,6 +37,8 @@ def assessment_table(
     if changes is not None:
         changes_table(screen, changes, everything)
     _findings(screen, shown.open, plan, None if everything else FINDINGS)
+    if work.found is not None:
+        weak_settings(screen, work.found.weaknesses, None if everything else SETTINGS)
     if shown.hardening is not None:
         _hardening(screen, shown.hardening, None if everything else CONTROLS)
     _questions(screen, shown.questions, None if everything else QUESTIONS)

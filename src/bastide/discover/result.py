@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -76,3 +76,13 @@ class Discovery:
     def complete(self) -> bool:
         """Whether nothing was hidden by what could not be read."""
         return not any(problem.hides for problem in self.problems)
+
+
+_ORDER = ("critical", "high", "medium", "low")
+
+
+def failing(weaknesses: Iterable[Weakness]) -> list[Weakness]:
+    """Those that don't hold, the worst first."""
+    return sorted(
+        (w for w in weaknesses if w.state == "fail"), key=lambda w: (_ORDER.index(w.severity), w.expectation, w.element)
+    )

@@ -21,7 +21,7 @@ def discovery_json(found: Discovery) -> dict[str, Any]:
         "complete": found.complete,
         "components": [_component(c) for c in found.components.values()],
         "flows": [_flow(f) for f in found.flows],
-        "weaknesses": [_weakness(w) for w in found.weaknesses],
+        "weaknesses": [weakness_json(w) for w in found.weaknesses],
         "diagnostics": [{**_place(p.place), "message": clean(p.message)} for p in found.problems],
     }
 
@@ -60,7 +60,8 @@ def _flow(flow: FoundFlow) -> dict[str, Any]:
     }
 
 
-def _weakness(weakness: Weakness) -> dict[str, Any]:
+def weakness_json(weakness: Weakness) -> dict[str, Any]:
+    """A setting that doesn't hold, or of which it can't be told."""
     return {
         "expectation": weakness.expectation,
         "element": weakness.element,

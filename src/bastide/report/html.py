@@ -12,12 +12,13 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bastide.catalog.model import Catalog
+from bastide.discover.result import Weakness, failing
 from bastide.plan.model import Plan
 from bastide.report import svg, text, view
 from bastide.report.shapes import symbols
@@ -30,11 +31,20 @@ _FOLDER = Path(__file__).parent
 _CODE = re.compile(r"`([^`\n]{1,300})`")
 
 
-def render_html(plan: Plan, assessment: Assessment, catalog: Catalog, *, changes: Any = None, generated: str) -> str:
+def render_html(
+    plan: Plan,
+    assessment: Assessment,
+    catalog: Catalog,
+    *,
+    changes: Any = None,
+    generated: str,
+    weaknesses: Sequence[Weakness] = (),
+) -> str:
     """The whole report.
 
     changes: what differs from an earlier assessment (`opened`, `closed`, `changed`); None: no such section.
     generated: the date or moment to print in the header.
+    weaknesses: settings that don't hold in the files that the plan was made from.
     """
     style, script = _static("report.css"), _static("report.js")
     return _environment().get_template("report.html.j2").render(
@@ -43,6 +53,7 @@ def render_html(plan: Plan, assessment: Assessment, catalog: Catalog, *, changes
         assessment=assessment,
         catalog=catalog,
         changes=changes,
+        settings=failing(weaknesses),
         generated=generated,
         picture=svg.draw(plan, catalog.vocabulary, assessment, standalone=False),
         style=svg.style() + style,

@@ -6,15 +6,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from bastide import __version__
+from bastide.discover.result import Weakness
 from bastide.errors import Location
 from bastide.plan.diff import PlanChanges
 from bastide.plan.model import Plan
+from bastide.report.discovery_json import weakness_json
 from bastide.threats.diff import Changes
 from bastide.threats.model import (
     Assessment,
@@ -68,12 +70,14 @@ def assessment_json(
     assessed_on: date | None = None,
     severity_min: Severity = Severity.LOW,
     changes: Changes | None = None,
+    weaknesses: Sequence[Weakness] | None = None,
 ) -> dict[str, Any]:
     """The document of `bastide assess --format json`.
 
     assessed_on: the day on which the expiry of acceptances was judged.
     severity_min: below it nothing is in the assessment any more; a reader must know.
     changes: what differs from an earlier assessment.
+    weaknesses: settings that don't hold in the files that the plan was made from; None for a plan that somebody wrote.
     """
     document: dict[str, Any] = {
         **head(),
@@ -92,6 +96,8 @@ def assessment_json(
     }
     if changes is not None:
         document["changes"] = changes_json(changes)
+    if weaknesses is not None:
+        document["weaknesses"] = [weakness_json(one) for one in weaknesses]
     return document
 
 

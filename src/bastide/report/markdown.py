@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from bastide.discover.result import Weakness, failing
 from bastide.plan.diff import PlanChanges
 from bastide.plan.model import Plan
 from bastide.report.text import clean
@@ -20,8 +21,12 @@ _LINKS = re.compile(r"(?i)(?<=\w):(?=//)|(?<=\bwww)\.|@(?=\w)|(?<!&)#(?=\w)|\bGH
 _ICONS = {Severity.CRITICAL: "🟥", Severity.HIGH: "🟧", Severity.MEDIUM: "🟨", Severity.LOW: "🟦"}
 
 
-def render_markdown(plan: Plan, assessment: Assessment, *, changes: Changes | None = None) -> str:
+def render_markdown(
+    plan: Plan, assessment: Assessment, *, changes: Changes | None = None, weaknesses: Sequence[Weakness] = ()
+) -> str:
     """The report of one assessment.
+
+    weaknesses: settings that don't hold in the files that the plan was made from.
 
     changes: what differs from an earlier assessment; shown first, because that is what a reviewer asks.
     """
@@ -32,6 +37,7 @@ def render_markdown(plan: Plan, assessment: Assessment, *, changes: Changes | No
     opened = {f.id for f in changes.opened} if changes else set()
     findings = sorted(assessment.open, key=lambda f: f.id not in opened)
     page.several((_finding(f, f.id in opened) for f in findings), len(findings), "open findings")
+    _settings(page, failing(weaknesses))
     _hardening(page, assessment)
     _questions(page, assessment.questions)
     page.add(f"<sub>Plan `{code(assessment.plan_digest[:19])}`, {assessment.rules} rules.</sub>")
@@ -49,6 +55,17 @@ def render_diff(new: Plan, plan_changes: PlanChanges, changes: Changes) -> str:
     page.several(([f"- {escape(line)}"] for line in lines or ["nothing"]), len(lines), "changes")
     page.add("", "</details>")
     return page.text()
+
+
+def _settings(page: _Page, weaknesses: Sequence[Weakness]) -> None:
+    if weaknesses:
+        page.add(f"### {_several(len(weaknesses), 'setting')} that don't hold", "")
+        lines = (
+            [f"- **{w.severity}** {escape(w.message)} (`{code(str(w.place))}`, `{code(w.expectation)}`)"]
+            for w in weaknesses
+        )
+        page.several(lines, len(weaknesses), "settings")
+        page.add("")
 
 
 def counts(assessment: Assessment) -> str:

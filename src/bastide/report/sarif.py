@@ -8,13 +8,14 @@ What GitHub asks for is in its documentation "SARIF support for code scanning": 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from bastide import __version__
 from bastide.catalog.model import Catalog, Threat
+from bastide.discover.result import Weakness, failing
 from bastide.errors import Location
 from bastide.plan.model import Element, Flow, Plan
 from bastide.report.text import clean
@@ -29,14 +30,21 @@ _BANDS = {Severity.CRITICAL: (20, 25, 91, 100), Severity.HIGH: (12, 19, 70, 89),
 """Severity -> the scores it has, and the tenths of GitHub's number (critical from 9.1, high from 7.0, medium from 4.0)."""
 
 
-def render_sarif(plan: Plan, assessment: Assessment, catalog: Catalog) -> dict[str, Any]:
-    """The SARIF document: open findings as results; accepted ones and false positives as suppressed results."""
+def render_sarif(
+    plan: Plan, assessment: Assessment, catalog: Catalog, weaknesses: Sequence[Weakness] = ()
+) -> dict[str, Any]:
+    """The SARIF document: open findings as results; accepted ones and false positives as suppressed results.
+
+    weaknesses: settings that don't hold in the files that the plan was made from; they are results at their lines.
+    """
     shown = [f for f in assessment.findings if f.state is not FindingState.MITIGATED]
     # Suppressed ones go first when there are too many.
     shown.sort(key=lambda f: f.state is not FindingState.OPEN)
-    kept = shown[:MAX_RESULTS]
+    settings = failing(weaknesses)[:MAX_RESULTS]
+    kept = shown[: MAX_RESULTS - len(settings)]
     rules = _worst(kept)
-    index = {rule: n for n, rule in enumerate(rules)}
+    expected = {w.expectation: w for w in reversed(settings)}
+    index = {rule: n for n, rule in enumerate((*rules, *(f"expectation/{id}" for id in expected)))}
     parts: dict[str, Element] = {}
     for group in (plan.components, plan.flows, plan.data, plan.identities, plan.zones):
         parts |= group
@@ -49,17 +57,51 @@ def render_sarif(plan: Plan, assessment: Assessment, catalog: Catalog) -> dict[s
                     "driver": {
                         "name": "Bastide",
                         "semanticVersion": __version__,
-                        "rules": [_rule(f, catalog) for f in rules.values()],
+                        "rules": [
+                            *(_rule(f, catalog) for f in rules.values()),
+                            *(_setting_rule(w) for w in expected.values()),
+                        ],
                     }
                 },
                 "invocations": [_invocation(len(shown) - len(kept))],
                 "automationDetails": {"id": f"bastide/{clean(plan.id)}/"},
                 "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder in which Bastide ran."}}},
-                "results": [_result(f, index[f.rule], plan, parts) for f in kept],
+                "results": [
+                    *(_result(f, index[f.rule], plan, parts) for f in kept),
+                    *(_setting(w, index[f"expectation/{w.expectation}"]) for w in settings),
+                ],
                 "columnKind": "unicodeCodePoints",
                 "properties": {"planDigest": assessment.plan_digest, "questions": len(assessment.questions)},
             }
         ],
+    }
+
+
+def _setting_rule(weakness: Weakness) -> dict[str, Any]:
+    severity = Severity(weakness.severity)
+    return {
+        "id": f"expectation/{weakness.expectation}",
+        "shortDescription": {"text": _text(weakness.message.partition(":")[0])},
+        "defaultConfiguration": {"level": _LEVELS[severity]},
+        "properties": {
+            "tags": ["security", "ai", weakness.category],
+            "security-severity": f"{_BANDS[severity][3] / 10:.1f}",
+        },
+    }
+
+
+def _setting(weakness: Weakness, rule: int) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(clean(weakness.place.file)), "uriBaseId": "%SRCROOT%"}}
+    if weakness.place.line:
+        place["region"] = {"startLine": weakness.place.line}
+    id = f"expectation/{weakness.expectation}"
+    return {
+        "ruleId": id,
+        "ruleIndex": rule,
+        "level": _LEVELS[Severity(weakness.severity)],
+        "message": {"text": _text(weakness.message)},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"bastide/v1": f"{id}:{clean(weakness.element)}"},
     }
 
 

@@ -103,6 +103,7 @@ def _render(
     from bastide.cli.work import at_least
 
     plan, catalog, shown = work.plan, work.catalog, at_least(work.assessment, severity_min)
+    weak = work.found.weaknesses if work.found is not None else None
 
     def as_table() -> str:
         from bastide.cli.table import assessment_table
@@ -114,23 +115,27 @@ def _render(
         from bastide.threats.model import Severity
 
         least = Severity(severity_min or "low")
-        return dumps(assessment_json(plan, shown, assessed_on=work.today, severity_min=least, changes=changes))
+        return dumps(
+            assessment_json(plan, shown, assessed_on=work.today, severity_min=least, changes=changes, weaknesses=weak)
+        )
 
     def as_html() -> str:
         from bastide.report.html import render_html
 
-        return render_html(plan, shown, catalog, changes=changes, generated=work.today.isoformat())
+        return render_html(
+            plan, shown, catalog, changes=changes, generated=work.today.isoformat(), weaknesses=weak or ()
+        )
 
     def as_sarif() -> str:
         from bastide.report.json_ import dumps
         from bastide.report.sarif import render_sarif
 
-        return dumps(render_sarif(plan, shown, catalog))
+        return dumps(render_sarif(plan, shown, catalog, weak or ()))
 
     def as_markdown() -> str:
         from bastide.report.markdown import render_markdown
 
-        return render_markdown(plan, shown, changes=changes)
+        return render_markdown(plan, shown, changes=changes, weaknesses=weak or ())
 
     def as_csv() -> str:
         from bastide.report.csv_ import render_csv
