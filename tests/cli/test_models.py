@@ -254,6 +254,7 @@ def test_approvals_can_be_withdrawn_and_what_is_bad_can_go(ready: Path, run: Run
     )
     assert promoted(run, "support@1", "production")[1].keys() == {"after"}
     told = run("models", "history", "support@1").stdout
+    assert "(admission.yaml, sha256 " in told
     assert all(words in told for words in ("withdrawn for production by Risk", "retired", "registered by ada"))
 
 
@@ -349,6 +350,8 @@ def test_a_kill_leaves_registry_and_ledger_whole(ready: Path, run: Run) -> None:
         ("models retire support", "say which version"),
         ("models show support@99999999999", "no model"),
         ("models add support base --name x", "2 paths"),
+        ("models add support --registry .", "it is no file"),
+        ("models promote support --to staging -p admission.yaml --registry ..", "it is no file"),
         ("models approve support@1 --for production --ledger trust.yaml", "trust.yaml"),
     ],
 )
@@ -364,6 +367,18 @@ def test_an_evaluator_whom_nobody_knows_is_said_with_the_line(place: Path, run: 
     right(run, "models add support --by ada")
     done = run("models", "promote", "support", "--to", "production", "-p", "admission.yaml")
     assert (done.exit_code, "admission.yaml:10" in done.stderr, "`ci`" in done.stderr) == (2, True, True), done.stderr
+
+
+def test_without_its_package_nothing_is_decided_that_is_not_logged(
+    place: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> int:
+        raise ModuleNotFoundError("No module named 'cryptography'")
+
+    monkeypatch.setattr("bastide.verify.signing.logbook.record", missing)
+    done = run("models", "add", "support")
+    assert (done.exit_code, "bastide[signing]" in done.stderr) == (2, True), done.stderr
+    assert json.loads(run("models", "list", "-f", "json").stdout)["versions"] == []
 
 
 def test_names_that_nobody_could_read_are_not_kept(place: Path, run: Run) -> None:

@@ -134,9 +134,16 @@ def _events(entry: Entry, registered: bool = False) -> list[tuple[datetime, Text
             wrong = [check.reason for check in decision.checks]
         for_ = f" {'from' if decision.action == 'retire' else 'for'} {decision.stage}" if decision.stage else ""
         why = f": {', '.join(wrong)}" if wrong else ""
-        words = one_line(f"{for_} by {decision.by or 'nobody'}{why}")
+        by_policy = f" ({_policy(decision.policy)})" if decision.policy else ""
+        words = one_line(f"{for_} by {decision.by or 'nobody'}{by_policy}{why}")
         found.append((decision.at, join(one_line(f"{_day(decision.at)}  {name}") + " ", _word(decision), f" {words}")))
     return sorted(found, key=lambda event: event[0])
+
+
+def _policy(policy: str) -> str:
+    """The policy's name and the beginning of its digest: `admission.yaml, sha256 0f3b1c2d`."""
+    file, _, digest = policy.rpartition(" (sha256 ")
+    return f"{Path(file).name}, sha256 {digest[:8]}" if file else policy
 
 
 def _word(decision: Decision) -> Text:

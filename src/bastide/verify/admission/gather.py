@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bastide.errors import Diagnostic, SettingsError, StoreError, UsageError, did_you_mean
+from bastide.errors import Diagnostic, LedgerError, SettingsError, StoreError, UsageError, did_you_mean
 from bastide.verify.admission.contents import Contents, read_contents
 from bastide.verify.admission.decide import decide
 from bastide.verify.admission.facts import Facts
@@ -279,7 +279,12 @@ def _written(ledger: Path | None, entry: Mapping[str, object]) -> Callable[[], i
 def _append(ledger: Path, entry: Mapping[str, object]) -> int:
     from bastide.verify.signing.logbook import record
 
-    return record(ledger, entry)
+    try:
+        return record(ledger, entry)
+    except ModuleNotFoundError:
+        raise LedgerError(
+            "what is decided goes into the ledger, which needs the package cryptography: pip install 'bastide[signing]'"
+        ) from None
 
 
 def _registration(version: Version) -> dict[str, object]:

@@ -63,8 +63,9 @@ def add(
     found = [one for path in paths for one in find_models(path, name)]
     if name and len(paths) > 1:
         raise UsageError(f"--name can't be for {len(paths)} paths; give one")
-    person, log = who(by), ledger_of(ledger, registry)
+    person = who(by)
     kept = SqliteRegistry(registry)
+    log = ledger_of(ledger, registry)
     versions, problems = [], []
     for one in found:
         try:
