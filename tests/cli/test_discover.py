@@ -182,5 +182,11 @@ def test_an_assessment_of_a_repository_says_which_lines_to_change(run: Run, tmp_
     assert found["locations"][0]["physicalLocation"]["region"] == {"startLine": 4}
     assert "compose.yaml:4" in run("assess", str(repository), "-f", "markdown").stdout
     assert 'id="settings"' in run("assess", str(repository), "-f", "html").stdout
+    gate = run("gate", str(repository), "--threshold", "high", "--allow-unknown", "-f", "json")
+    verdict = json.loads(gate.stdout)
+    jsonschema.validate(verdict, json.loads(run("schema", "gate").stdout))
+    assert (gate.exit_code, verdict["verdict"]) == (1, "fail")
+    assert [w["line"] for w in verdict["weaknesses"]] == [4]
+    assert "1 weak setting" in run("gate", str(repository), "--threshold", "high").stdout
     written = json.loads(run("assess", "examples/support-agent/bastide.yaml", "-f", "json").stdout or "{}")
     assert "weaknesses" not in written

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bastide.cli.discovered import weak_settings
 from bastide.cli.screen import STYLES, Screen, join, text
 from bastide.cli.text import one_line, plural
 from bastide.cli.work import Verdict, Work
@@ -20,6 +21,7 @@ def verdict_table(work: Work, verdict: Verdict, threshold: str, new_only: bool, 
     )
     if len(verdict.failing) > LINES:
         screen.add(f"... and {len(verdict.failing) - LINES} more")
+    weak_settings(screen, verdict.settings, LINES)
     if verdict.code == 3:
         screen.rows(
             (text("unknown", "yellow"), one_line(f"{q.element}: {q.attribute}"), one_line(f"{q.ask} ({q.location})"))
@@ -27,7 +29,9 @@ def verdict_table(work: Work, verdict: Verdict, threshold: str, new_only: bool, 
         )
     name = work.plan.location.file
     if verdict.code == 1:
-        words = f"{plural(len(verdict.failing), f'{new}open finding')} of severity {threshold} or worse"
+        counts = [plural(len(verdict.failing), f"{new}open finding")] if verdict.failing else []
+        counts += [f"{plural(len(verdict.settings), 'weak setting')}"] if verdict.settings else []
+        words = f"{' and '.join(counts)} of severity {threshold} or worse"
         screen.whole(join(text("FAIL ", "bold red"), f"{name}: {words}"))
     elif verdict.code == 3:
         words = f"{plural(len(verdict.unknown), f'{new}open question')} could hide findings of severity {threshold} or worse"

@@ -17,7 +17,7 @@ from bastide.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from bastide.catalog.model import Catalog
-    from bastide.discover.result import Discovery
+    from bastide.discover.result import Discovery, Weakness
     from bastide.plan.model import Plan
     from bastide.threats.diff import Changes
     from bastide.threats.interface import PlanRule
@@ -218,6 +218,8 @@ class Verdict:
     code: int
     failing: tuple[Finding, ...]
     unknown: tuple[Question, ...]
+    settings: tuple[Weakness, ...] = ()
+    """Settings that don't hold in the files that the plan was made from."""
 
     @property
     def word(self) -> str:
@@ -226,7 +228,7 @@ class Verdict:
 
 
 def judge(work: Work, threshold: str, *, known: Assessment | None = None, allow_unknown: bool = False) -> Verdict:
-    """1 for open findings at or over the threshold; else 3 for questions that could open one; else 0.
+    """1 for open findings, or settings that don't hold, at or over the threshold; else 3 for questions that could open a finding; else 0.
 
     known: an earlier assessment; what was open at or over the threshold, or asked, there doesn't count.
     """
@@ -240,5 +242,8 @@ def judge(work: Work, threshold: str, *, known: Assessment | None = None, allow_
         settled |= before | {id for q in known.questions if q.severity.rank >= rank for id in q.could_open}
     asked: Iterable[Question] = () if allow_unknown else work.assessment.questions
     unknown = [q for q in asked if q.severity.rank >= rank and not settled.issuperset(q.could_open)]
-    code = 1 if failing else 3 if unknown else 0
-    return Verdict(code, tuple(failing), tuple(unknown))
+    # A baseline knows nothing of settings, so with one nobody can say which are new.
+    weak = work.found.weaknesses if work.found is not None and known is None else ()
+    settings = tuple(w for w in weak if w.state == "fail" and _rank(w.severity) >= rank)
+    code = 1 if failing or settings else 3 if unknown else 0
+    return Verdict(code, tuple(failing), tuple(unknown), settings)

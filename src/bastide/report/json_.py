@@ -124,10 +124,17 @@ def diff_json(old: Plan, new: Plan, plan_changes: PlanChanges, changes: Changes)
 
 
 def gate_json(
-    plan: Plan, threshold: Severity, verdict: str, failing: Iterable[Finding], unknown: Iterable[Question]
+    plan: Plan,
+    threshold: Severity,
+    verdict: str,
+    failing: Iterable[Finding],
+    unknown: Iterable[Question],
+    settings: Sequence[Weakness] = (),
 ) -> dict[str, Any]:
     """The document of `bastide gate --format json`. verdict: `pass`, `fail` or `unknown`."""
+    weak = {"weaknesses": [weakness_json(w) for w in settings]} if settings else {}
     return {
+        **weak,
         **head(),
         "plan": {"id": plan.id, "digest": plan.digest, "file": plan.location.file},
         "threshold": threshold.value,

@@ -45,7 +45,7 @@ def gate(
     \b
     Exit codes:
       0  no open finding at or over the threshold, and no question that could open one
-      1  such findings are open
+      1  such findings are open, or settings don't hold in the repository from which the plan was made
       2  the plan, the side file or the call is wrong
       3  none is open, but the answer to an open question could open one: unknown is no pass
 
@@ -66,7 +66,9 @@ def gate(
         from bastide.report.json_ import dumps, gate_json
         from bastide.threats.model import Severity
 
-        document = gate_json(work.plan, Severity(threshold), verdict.word, verdict.failing, verdict.unknown)
+        document = gate_json(
+            work.plan, Severity(threshold), verdict.word, verdict.failing, verdict.unknown, verdict.settings
+        )
         put(dumps(document), output, quiet)
     elif not (quiet and verdict.code == 0):
         from bastide.cli.verdict import verdict_table
