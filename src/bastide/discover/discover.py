@@ -9,6 +9,7 @@ from pathlib import Path
 from bastide.catalog.load import load_vocabulary
 from bastide.catalog.model import Catalog
 from bastide.discover.actors import with_actors
+from bastide.discover.apis import with_apis
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.constructs import with_constructs
 from bastide.discover.hosted import with_hosted
@@ -41,7 +42,8 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     reading = read(tree, importers())
     needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
-    programs = with_programs(list(with_images(list(with_hosted(with_constructs(rest))))), tree.files, needed)
+    placed = list(with_images(list(with_hosted(with_apis(with_constructs(rest))))))
+    programs = with_programs(placed, tree.files, needed)
     components, flows = with_actors(*resolve(programs, load_types(packs)))
     without_use = unused(needed, (r for r in rest if r.type in CODE), code_roots())
     by_id = {c.id: c for c in components}

@@ -7,14 +7,16 @@ A program is the code below the nearest folder that is packaged by itself (a Doc
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bastide.discover.interpret import as_text, repository
-from bastide.discover.model import Place, Resource, Value
+from bastide.discover.model import Place, Resource, State, Value
 
 CODE = ("python/file", "typescript/file")
+_API = re.compile(r"(?:openapi|swagger)\b", re.IGNORECASE)
 _PACKAGED = frozenset(
     {
         "Dockerfile",
@@ -51,7 +53,18 @@ def with_programs(
         root: _program(root, code, _container(root, containers), libraries[root]) for root, code in members.items()
     }
     placed = [replace(r, part_of=programs[_root(r.place.file, roots)].id) if r.type in CODE else r for r in resources]
-    return [*placed, *programs.values()]
+    ids = {root: program.id for root, program in programs.items()}
+    return [*(_described(r, ids, roots) for r in placed), *programs.values()]
+
+
+def _described(resource: Resource, programs: Mapping[str, str], roots: set[str]) -> Resource:
+    """A document that is called `openapi` or `swagger` describes the program in whose folder it stands; others may be somebody else's."""
+    named = _API.match(posixpath.basename(resource.place.file)) if resource.type == "openapi/document" else None
+    program = programs.get(_root(resource.place.file, roots), "") if named else ""
+    if not program:
+        return resource
+    of = Value(None, resource.place, State.UNKNOWN, (program,))
+    return replace(resource, body=Value({**resource.body.data, "of": of}, resource.body.place))
 
 
 def _root(file: str, roots: set[str]) -> str:

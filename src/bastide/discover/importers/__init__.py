@@ -25,6 +25,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.mcp import McpConfigurations
     from bastide.discover.importers.model_files import ModelFiles
     from bastide.discover.importers.n8n import N8n
+    from bastide.discover.importers.openapi import OpenApi
     from bastide.discover.importers.python import Python
     from bastide.discover.importers.terraform import Terraform
     from bastide.discover.importers.typescript import TypeScript
@@ -46,6 +47,7 @@ def importers() -> tuple[Importer, ...]:
         McpConfigurations(),
         ModelFiles(),
         N8n(),
+        OpenApi(),
         Terraform(),
         TypeScript(packages),
     )

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API gateways whose operations stand in an OpenAPI document among their attributes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from bastide.discover.importers.openapi import described, document
+from bastide.discover.model import Resource, Value
+
+_BODIES: Mapping[str, str] = {
+    "AWS::ApiGateway::RestApi": "Body", "AWS::ApiGatewayV2::Api": "Body", "AWS::Serverless::Api": "DefinitionBody",
+    "AWS::Serverless::HttpApi": "DefinitionBody", "aws_api_gateway_rest_api": "body", "aws_apigatewayv2_api": "body",
+}  # fmt: skip
+
+
+def with_apis(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """The resources; gateways with an attribute `openapi`, as `importers.openapi` describes documents."""
+    for resource in resources:
+        found = _document(resource) if resource.type in _BODIES else None
+        if found is None:
+            yield resource
+        else:
+            api = Value(described(found, deployed=True), found.place)
+            yield replace(resource, body=replace(resource.body, data={**resource.body.data, "openapi": api}))
+
+
+def _document(resource: Resource) -> Value | None:
+    for value in resource.find(_BODIES[resource.type]):
+        root: Value | None = value
+        if isinstance(value.data, str):
+            root = document(value.data, value.place.file)[0]
+            # Lines of a text in a text aren't known.
+            root = _placed(root, value) if root is not None else None
+        if root is not None and isinstance(root.data, Mapping) and "paths" in root.data:
+            return root
+    return None
+
+
+def _placed(root: Value, at: Value) -> Value:
+    data = root.data
+    if isinstance(data, Mapping):
+        data = {k: _placed(v, at) for k, v in data.items()}
+    elif isinstance(data, tuple):
+        data = tuple(_placed(v, at) for v in data)
+    return Value(data, at.place, at.state, (), root.text)
