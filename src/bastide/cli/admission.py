@@ -207,6 +207,14 @@ def checked_stage(policy: Policy, stage: str) -> str:
     return stage
 
 
+def apart(model: Path, *written: Path | None) -> None:
+    """Refuses to write into the model that is decided on: it would be another one afterwards. Raises `UsageError`."""
+    inside = model.resolve()
+    for path in written:
+        if path is not None and path.resolve().is_relative_to(inside):
+            raise UsageError(f"{path}: lies in the model, which it would change; name another place")
+
+
 def ledger_of(ledger: Path | None, registry: Path | None) -> Path | None:
     """The ledger that was named, or the one beside the registry."""
     return ledger if ledger is not None or registry is None else registry.with_suffix(".ledger")

@@ -68,7 +68,7 @@ def admit(
       bastide admit models/support-v2 --policy admission.yaml --stage production --registry models.db --ledger model-log
       bastide admit models/support-v2 --policy admission.yaml --format junit -o decision.xml
     """
-    from bastide.cli.admission import CODES, checked_stage, ledger_of, put_decision, scanner, who
+    from bastide.cli.admission import CODES, apart, checked_stage, ledger_of, put_decision, scanner, who
     from bastide.verify.admission import gather
     from bastide.verify.admission.layouts import name_of
     from bastide.verify.admission.policy_file import load_policy
@@ -81,6 +81,7 @@ def admit(
 
         kept = SqliteRegistry(registry, make=False)
     log = ledger_of(ledger, registry)
+    apart(model, registry, log, output)
     request = gather.Request(model, name or name_of(model), checked_stage(rules, stage), who(by), ledger=log)
     decision = gather.admit(request, rules, partial(scanner, quiet), kept)
     put_decision(decision, format_, output, quiet)

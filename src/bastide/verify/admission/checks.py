@@ -33,7 +33,7 @@ def scan(rule: Rule, facts: Facts) -> Answer:
         return unknown(some("not read", facts.passed_over))
     if open_ := [_first(one) for one in facts.reports if one.verdict.value not in rule.scan.verdicts]:
         return unknown(some("unknown", open_), "`bastide scan` says why; `verdicts: [safe, unknown]` would allow it")
-    return holds(f"{len(facts.reports)} files, none unsafe")
+    return holds(f"{len(facts.reports)} file{'s' if len(facts.reports) > 1 else ''}, none unsafe")
 
 
 def _first(report: FileReport) -> str:

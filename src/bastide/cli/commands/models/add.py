@@ -53,7 +53,7 @@ def add(
       bastide models add ~/.cache/huggingface/hub --registry models.db
       bastide models add mlruns --by ci
     """
-    from bastide.cli.admission import ledger_of, versions_table, who
+    from bastide.cli.admission import apart, ledger_of, versions_table, who
     from bastide.cli.text import one_line
     from bastide.errors import UsageError
     from bastide.store.models import SqliteRegistry
@@ -64,6 +64,8 @@ def add(
     if name and len(paths) > 1:
         raise UsageError(f"--name can't be for {len(paths)} paths; give one")
     person = who(by)
+    for one in found:
+        apart(one.path, registry, ledger, output)
     kept = SqliteRegistry(registry)
     log = ledger_of(ledger, registry)
     versions, problems = [], []

@@ -47,6 +47,8 @@ def approve(
     from datetime import UTC, datetime
 
     from bastide.cli.admission import checked_stage, ledger_of, named, who
+    from bastide.cli.text import one_line
+    from bastide.errors import UsageError
     from bastide.store.models import SqliteRegistry
     from bastide.verify.admission import gather
     from bastide.verify.admission.model import Approval
@@ -56,7 +58,10 @@ def approve(
         checked_stage(load_policy(policy), stage)
     kept = SqliteRegistry(registry, make=False)
     version = named(kept, name, exactly=True)
+    if not stage.strip():
+        raise UsageError("--for is the name of a stage")
     approval = Approval(" ".join(stage.split()), who(by), datetime.now(UTC), " ".join(reason.split()), withdraw)
     gather.approve(version, approval, kept, ledger_of(ledger, registry))
     if not quiet:
-        click.echo(f"{version}: {'withdrawn' if withdraw else 'approved'} for {stage} by {approval.by}")
+        what = "withdrawn" if withdraw else "approved"
+        click.echo(one_line(f"{version}: {what} for {approval.stage} by {approval.by}"))

@@ -56,7 +56,7 @@ def promote(
     Examples:
       bastide models promote support@2 --to production --policy admission.yaml
     """
-    from bastide.cli.admission import CODES, checked_stage, ledger_of, named, put_decision, scanner, who
+    from bastide.cli.admission import CODES, apart, checked_stage, ledger_of, named, put_decision, scanner, who
     from bastide.store.models import SqliteRegistry
     from bastide.verify.admission import gather
     from bastide.verify.admission.policy_file import load_policy
@@ -65,12 +65,14 @@ def promote(
     rules = load_policy(policy)
     kept = SqliteRegistry(registry, make=False)
     version = named(kept, name)
+    place, log = path or Path(version.path), ledger_of(ledger, registry)
+    apart(place, registry, log, output)
     request = gather.Request(
-        path=path or Path(version.path),
+        path=place,
         name=version.name,
         stage=checked_stage(rules, stage),
         by=who(by),
-        ledger=ledger_of(ledger, registry),
+        ledger=log,
         action="promote",
         expected=version,
     )
