@@ -90,10 +90,26 @@ import { ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 const SEARCH = { name: "search", inputSchema: {} };
 const server = new Server({ name: "s", version: "1" }, {});
 server.setRequestHandler(ListToolsRequestSchema, async () => ({ tools: [SEARCH, { name: "fetch" }] }));
+server.setRequestHandler(CallToolRequestSchema, async (request) => {
+  if (request.params.name === "search") { return { content: [{ type: "text", text: execSync(request.params.arguments.q) }] }; }
+});
+import { execSync } from "child_process";
 """
     result = found(tmp_path, app=text)
     assert {i for i, c in result.components.items() if c.kind == "ai.tool"} == {"search", "fetch"}
     assert result.components["search"].provenance[0].line == 3
+    assert result.components["server"].facts["executes-code"].value is True
+
+
+def test_a_provider_of_ones_own_calls_the_models_that_it_names(tmp_path: Path) -> None:
+    """Chats name them by other names; the program calls them all."""
+    text = """import { customProvider, wrapLanguageModel } from "ai";
+import { openai } from "@ai-sdk/openai";
+const small = openai("gpt-5-mini");
+export const mine = customProvider({ languageModels: { title: small, chat: wrapLanguageModel({ model: openai("gpt-5"), middleware: [] }) } });
+"""
+    flows = {(f.source, f.target) for f in found(tmp_path, app=text).flows}
+    assert {target for _, target in flows} == {"small", "gpt-5"}
 
 
 def test_expectations_hold_for_code_as_for_configuration(tmp_path: Path) -> None:
@@ -130,3 +146,15 @@ export async function f() {
     kinds = {c.name: c.kind for c in found(tmp_path, app=text).components.values() if c.kind.startswith("ai.")}
     models = ("gpt-4.1", "claude-x", "amazon.nova-x", "gemini-x")
     assert kinds == {**dict.fromkeys(models, "ai.model.endpoint"), "text-embedding-3-small": "ai.embedder"}
+
+
+def test_a_key_in_the_text_is_said_with_its_line(tmp_path: Path) -> None:
+    """One from the environment isn't."""
+    text = """import { Pinecone } from "@pinecone-database/pinecone";
+const one = new Pinecone({ apiKey: process.env.PINECONE_API_KEY! });
+const other = new Pinecone({
+  apiKey: "0123456789abcdef",
+});
+"""
+    weak = [(w.element, w.place.line) for w in found(tmp_path, app=text).weaknesses if w.category == "hardcoded-secret"]
+    assert weak == [("other", 4)]

@@ -23,6 +23,8 @@ _ENVIRONMENT = re.compile(r"(?:\A|/)environment[\w.-]*\.ya?ml\Z")
 _NAMES = ("pyproject.toml", "Pipfile", "package.json")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]{0,100})\s*(?:\[[^\]]{0,300}\])?\s*([^;#]{0,300})")
 _EXACT = re.compile(r"(?:={1,3})?\s*v?(\d[\w.+!-]{0,60})\Z")
+_DEVELOPMENT = re.compile(r"(?:dev|test|lint|docs?|types?|typing|ci|bench|example)", re.IGNORECASE)
+"""Groups that people need who work on a program, not the program."""
 _MOST = 5000
 _LARGEST = 4 * 1024 * 1024
 
@@ -172,15 +174,15 @@ class _Lines:
 def _pyproject(document: Mapping[str, Any], places: _Lines) -> Iterator[_Need]:
     project, tool = _table(document.get("project")), _table(document.get("tool"))
     yield from _listed(project.get("dependencies"), places)
-    for extra in _table(project.get("optional-dependencies")).values():
-        yield from _listed(extra, places)
+    for name, extra in _table(project.get("optional-dependencies")).items():
+        yield from _listed(extra, places, development=bool(_DEVELOPMENT.match(name)))
     for group in _table(document.get("dependency-groups")).values():
         yield from _listed(group, places, development=True)
     poetry = _table(tool.get("poetry"))
     yield from _named(poetry.get("dependencies"), places)
     for name, group in _table(poetry.get("group")).items():
         yield from _named(
-            _table(group).get("dependencies"), places, development=name in ("dev", "test", "docs", "lint")
+            _table(group).get("dependencies"), places, development=bool(_DEVELOPMENT.match(name))
         )
 
 
