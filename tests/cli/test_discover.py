@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -190,3 +191,15 @@ def test_an_assessment_of_a_repository_says_which_lines_to_change(run: Run, tmp_
     assert "1 weak setting" in run("gate", str(repository), "--threshold", "high").stdout
     written = json.loads(run("assess", "examples/support-agent/bastide.yaml", "-f", "json").stdout or "{}")
     assert "weaknesses" not in written
+
+
+def test_every_file_that_was_read_is_named_as_it_was(run: Run, tmp_path: Path) -> None:
+    """Whoever reads a fact later can tell whether the file is still the same."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    text = "services:\n  db: {image: qdrant/qdrant}\n"
+    (repository / "compose.yaml").write_text(text)
+    document = json.loads(run("discover", str(repository), "-f", "json").stdout)
+    jsonschema.validate(document, json.loads(run("schema", "discover").stdout))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert document["sources"] == [{"file": "compose.yaml", "sha256": digest, "importers": ["compose"]}]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bastide.catalog.load import load_vocabulary
@@ -21,7 +22,7 @@ from bastide.discover.model import Place, Problem, Reading
 from bastide.discover.plan import located, to_plan
 from bastide.discover.programs import CODE, with_programs
 from bastide.discover.resolve import resolve
-from bastide.discover.result import Discovery
+from bastide.discover.result import Discovery, SourceFile
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
 from bastide.errors import Diagnostic, InputError, Location
@@ -56,7 +57,15 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
         tuple((j.baseline.id, j.element) for j in judged if j.state == "pass"),
         reading.read,
         libraries(needed),
+        _sources(reading, folder),
     )
+
+
+def _sources(reading: Reading, folder: Folder) -> tuple[SourceFile, ...]:
+    by: dict[str, list[str]] = {}
+    for file, importer in reading.by:
+        by.setdefault(file, []).append(importer)
+    return tuple(SourceFile(file, folder.digest(file), tuple(sorted(by[file]))) for file in sorted(by))
 
 
 def plan_of(root: Path, catalog: Catalog, packs: tuple[Path, ...] = ()) -> tuple[Plan, Discovery]:
@@ -86,7 +95,8 @@ def read(tree: Tree, all_: Sequence[Importer]) -> Reading:
         if not files:
             continue
         try:
-            readings.append(importer.read(tree, files))
+            reading = importer.read(tree, files)
+            readings.append(replace(reading, by=tuple((file, importer.name) for file in sorted(reading.read))))
         except Exception as error:  # noqa: BLE001 (the edge around plug-ins and hostile files)
             message = f"the importer {importer.name} failed on these files ({type(error).__name__}): please report it"
             readings.append(Reading(problems=(Problem(Place(files[0]), message),)))

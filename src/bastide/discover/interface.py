@@ -65,4 +65,5 @@ def together(readings: Iterable[Reading]) -> Reading:
         tuple(r for x in all_ for r in x.resources),
         tuple(p for x in all_ for p in x.problems),
         frozenset(f for x in all_ for f in x.read),
+        tuple(pair for x in all_ for pair in x.by),
     )

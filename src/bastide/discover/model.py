@@ -172,3 +172,5 @@ class Reading:
     problems: tuple[Problem, ...] = ()
     read: frozenset[str] = frozenset()
     """Files that were read (also when nothing was in them)."""
+    by: tuple[tuple[str, str], ...] = ()
+    """File and importer, of each file that was read; filled in for the importers."""

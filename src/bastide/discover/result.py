@@ -58,6 +58,16 @@ class Weakness:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file from which facts come."""
+
+    file: str
+    sha256: str
+    """Hex; '' when it can't be read any more."""
+    importers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Discovery:
     """All of it."""
 
@@ -71,6 +81,8 @@ class Discovery:
     """Files that an importer read."""
     libraries: tuple[Library, ...] = ()
     """Libraries of AI that are needed, used or not."""
+    sources: tuple[SourceFile, ...] = ()
+    """The files that were read, as they were, and by which importers."""
 
     @property
     def complete(self) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections import OrderedDict
@@ -65,6 +66,11 @@ class Folder:
             return None
         self._keep(file, text)
         return text
+
+    def digest(self, file: str) -> str:
+        """SHA-256 of a file, hex; '' when it can't be read."""
+        raw = self._bytes(file, self.limits.file_bytes + 1)
+        return hashlib.sha256(raw).hexdigest() if raw is not None and len(raw) <= self.limits.file_bytes else ""
 
     def head(self, file: str) -> bytes:
         """The first bytes of a file; empty when it can't be read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bastide import __version__
 from bastide.discover.interpret import Fact, plain
 from bastide.discover.merge import Difference, Merge, Standing
 from bastide.discover.model import Place
@@ -23,6 +24,8 @@ def discovery_json(found: Discovery) -> dict[str, Any]:
         "flows": [_flow(f) for f in found.flows],
         "weaknesses": [weakness_json(w) for w in found.weaknesses],
         "diagnostics": [{**_place(p.place), "message": clean(p.message)} for p in found.problems],
+        "tool": {"name": "bastide", "version": __version__},
+        "sources": [{"file": clean(s.file), "sha256": s.sha256, "importers": list(s.importers)} for s in found.sources],
     }
 
 
