@@ -118,6 +118,35 @@ def test_links_lead_to_blobs_and_nowhere_else(tmp_path: Path, target: str, words
     assert (found.digest, found.paths, words in found.fault) == ("", "", True), found.fault
 
 
+def test_large_blobs_may_be_shared_in_the_cache(tmp_path: Path) -> None:
+    """Version 2 of the client keeps them once for all repositories, under a hash of another kind."""
+    snapshot = cache(tmp_path, config_json="{}", model_safetensors="weights")
+    one = read_contents(snapshot)
+    blob = (snapshot / "model.safetensors").resolve()
+    shared = tmp_path / "hub" / "blobs" / "ab" / ("ab" * 32)
+    shared.parent.mkdir(parents=True)
+    blob.rename(shared)
+    blob.symlink_to(f"../../blobs/ab/{shared.name}")
+    again = read_contents(snapshot)
+    assert (again.digest, again.paths, again.fault, again.changed()) == (one.digest, one.paths, "", False)
+    shared.write_text("others!")
+    assert again.changed()
+    assert "isn't what the cache's name for it says" in read_contents(snapshot).fault
+    for target in (
+        "../../../outside/ab/abc",
+        "../../blobs/abc",
+        "../../blobs/ab/../../abc",
+        "/etc/hostname",
+        "../../blobs/cd/abc",
+    ):
+        blob.unlink()
+        blob.symlink_to(target)
+        write(tmp_path / "outside" / "ab" / "abc", "weights")
+        write(tmp_path / "hub" / "blobs" / "abc", "weights")
+        write(tmp_path / "hub" / "blobs" / "cd" / "abc", "weights")
+        assert "symbolic link" in read_contents(snapshot).fault, target
+
+
 def test_blobs_that_are_elsewhere_do_not_count(tmp_path: Path) -> None:
     snapshot = cache(tmp_path, config_json="{}")
     blobs = snapshot.parent.parent / "blobs"

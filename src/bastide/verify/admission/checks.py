@@ -22,7 +22,7 @@ def scan(rule: Rule, facts: Facts) -> Answer:
     if facts.reports is None:
         return unknown("there is no scan")
     if not facts.reports:
-        return refused("there are no files")
+        return unknown(some("not read", facts.passed_over)) if facts.passed_over else refused("there are no files")
     if unsafe := [_first(one) for one in facts.reports if one.verdict is Verdict.UNSAFE]:
         return refused(some("unsafe", unsafe), "`bastide scan` shows each place; use a format without code")
     if denied := [f"{r.path}: {f.id}" for r in facts.reports for f in r.findings if fits(f.id, rule.scan.deny)]:

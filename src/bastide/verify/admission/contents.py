@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bastide.errors import LimitError, UsageError
-from bastide.verify.hub import blob_of
+from bastide.verify.hub import Blob, blob_of
 from bastide.verify.signing.files import own_documents
 from bastide.verify.signing.manifest import digests_of, make_manifest
+from bastide.verify.signing.names import SINGLE
 from bastide.verify.signing.tree import Stamp, Tree, hash_stretches, look_again, read_tree
 
 _SHOWN = 3
@@ -26,7 +27,7 @@ class Contents:
     """What was read of a model."""
 
     tree: Tree
-    blobs: Mapping[str, Path]
+    blobs: Mapping[str, Blob]
     """Name in the model -> the blob of a hub's cache to which it leads."""
     stamps: Mapping[str, Stamp]
     """Of the blobs."""
@@ -39,6 +40,12 @@ class Contents:
     fault: str = ""
     """Why there is no digest."""
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Path of each file that was read, as it is called in the model -> SHA-256."""
+        root = self.tree.root
+        return {str(root if name == SINGLE else root / name): digest for name, digest in self.digests.items()}
+
     def changed(self) -> bool:
         """Whether a file is another one, or was written to, since."""
         try:
@@ -46,7 +53,7 @@ class Contents:
         except UsageError:
             return True
         return len(again.faults) > len(self.tree.faults) or any(
-            blob_of(self.tree.root, name) != blob or _stamp(blob) != self.stamps[name]
+            blob_of(self.tree.root, name) != blob or _stamp(blob.path) != self.stamps[name]
             for name, blob in self.blobs.items()
         )
 
@@ -55,11 +62,11 @@ def read_contents(path: Path) -> Contents:
     """All files of a model. Raises `UsageError` when there is none at the path."""
     tree = read_tree(path)
     faults, digests = [], dict(tree.digests)
-    blobs: dict[str, Path] = {}
+    blobs: dict[str, Blob] = {}
     stamps: dict[str, Stamp] = {}
     for fault in tree.faults:
         blob = blob_of(path, fault.name) if fault.kind == "link" else None
-        stamp = _stamp(blob) if blob is not None else None
+        stamp = _stamp(blob.path) if blob is not None else None
         if blob is None or stamp is None:
             faults.append(str(fault))
             continue
@@ -76,14 +83,14 @@ def read_contents(path: Path) -> Contents:
     return Contents(tree, blobs, stamps, digests, found["sha256"], found["dirHash"])
 
 
-def _hash(name: str, blob: Path, digests: dict[str, str]) -> str:
+def _hash(name: str, blob: Blob, digests: dict[str, str]) -> str:
     """Hashes a blob; what is wrong with it."""
     try:
-        [digest] = hash_stretches(blob.parent, blob.name, "sha256", 0).values()
+        [digest] = hash_stretches(blob.path.parent, blob.path.name, "sha256", 0).values()
     except (OSError, EOFError, LimitError) as problem:
         return f"can't be read: {getattr(problem, 'strerror', None) or problem}"
     # Large files lie under their SHA-256, small ones under the hash that Git gives them.
-    if len(blob.name) == 64 and blob.name != digest:
+    if len(blob.hash) == 64 and blob.hash != digest:
         return "its content isn't what the cache's name for it says"
     digests[name] = digest
     return ""

@@ -18,7 +18,6 @@ from bastide.verify.admission.layouts import Found
 from bastide.verify.admission.model import Action, Approval, Base, Decision, Evidence, Version
 from bastide.verify.admission.policy import Policy, Rule
 from bastide.verify.artifacts.model import FileReport
-from bastide.verify.artifacts.walk import find_files
 from bastide.verify.bom import evidence as bom
 from bastide.verify.bom.collect import Sources, collect
 from bastide.verify.bom.folder import Limits
@@ -174,8 +173,8 @@ def _bytes(contents: Contents, request: Request, facts: Facts) -> tuple[Check, .
     if expected is not None and not expected.same_bytes(contents.digest, contents.paths):
         hint = "`bastide models add` makes them a version of their own"
         return (Check("files", Outcome.REFUSED, f"aren't those that were registered as {expected}", hint=hint),)
-    scanned = {report.sha256 for report in facts.reports or () if report.sha256}
-    if not scanned <= set(contents.digests.values()) or contents.changed():
+    other = [one for one in facts.reports or () if one.sha256 not in ("", contents.files.get(one.path))]
+    if other or contents.changed():
         return (Check("files", Outcome.UNKNOWN, "changed while they were read", hint="decide where nobody writes"),)
     return ()
 
@@ -184,9 +183,8 @@ def _read(facts: Facts, request: Request, policy: Policy, scan: Scanner, content
     """What the rules that apply ask for, and nothing else."""
     rules = policy.rules_for(request.name, request.stage)
     if any(rule.scan for rule in rules):
-        found = find_files([str(request.path)])
-        passed = tuple(f"{one.location.file}: {one.message}" for one in found.passed_over)
-        facts = replace(facts, reports=tuple(scan(found.files)), passed_over=passed)
+        passed = (contents.fault,) if contents.fault else ()
+        facts = replace(facts, reports=tuple(scan(sorted(contents.files))), passed_over=passed)
     if any(rule.signature or rule.evaluations for rule in rules) and policy.trust is not None:
         facts = _verified(facts, request, policy, rules, contents)
     if any(r.card or r.annex or r.metrics or r.licences or r.bases for r in rules):

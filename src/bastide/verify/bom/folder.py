@@ -162,8 +162,8 @@ def _place(entry: os.DirEntry[str], name: str, folder: Folder) -> Path | None:
         if blob is None:
             folder.unread.append(f"{shown(name)}: is a link, which isn't followed")
         else:
-            folder.blobs[name] = blob
-        return blob
+            folder.blobs[name] = blob.path
+        return blob.path if blob else None
     if not entry.is_file(follow_symlinks=False):
         folder.unread.append(f"{shown(name)}: is no regular file")
         return None
