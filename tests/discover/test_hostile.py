@@ -12,9 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bastide.discover.apis import with_apis
+from bastide.discover.constructs import with_constructs
 from bastide.discover.discover import read
+from bastide.discover.hosted import with_hosted
+from bastide.discover.images import with_images
 from bastide.discover.importers import importers
 from bastide.discover.interface import Limits, Tree
+from bastide.discover.libraries import PREFIX, libraries
 from bastide.discover.model import Reading
 from bastide.discover.programs import with_programs
 from bastide.discover.resolve import resolve
@@ -44,6 +49,14 @@ HONEST = {
     "m.bicep": "param n string = 'a'\nvar v = '${n}-x'\nresource r 'A/b@1' = if (n == 'a') {\n  name: v\n  p: { q: [for d in [1, 2]: { e: d }], s: r.id, t: empty(n) ? 1 : 2 }\n}\nmodule m './m.bicep' = { params: { n: v } }\n",
     "arm.json": '{"$schema": "x/deploymentTemplate.json#", "parameters": {"n": {"defaultValue": "a"}}, "resources": [{"type": "A/b", "name": "[parameters(\'n\')]", "properties": {"x": "[variables(\'n\')]"}}]}',
     ".env": "A=b\nexport C='d'\n",
+    "chat.ts": 'import OpenAI from "openai";\nimport { x } from "./chat";\nclass A { private c = new OpenAI({ baseURL: `${process.env.U ?? "d"}/v1`, ...x }); m(a: A) { return this.c.responses.create({ model: "m" + 1 }); } }\nexport const y = new A().m?.([...x]);\n',
+    "n.ipynb": '{"cells": [{"cell_type": "code", "source": ["%pip x\\n", "import openai\\n", "c = openai.OpenAI()"]}], "metadata": {"language_info": {"name": "python"}}}',
+    "requirements.txt": "openai[x]==1.2.3 ; python_version > '3'\n",
+    "package.json": '{"dependencies": {"openai": "^4.0.0"}}',
+    "build/Dockerfile": 'ARG T=1\nFROM a:$T AS b\nENV A=1 \\\n  B="x y"\nFROM b\nEXPOSE 80/tcp\nUSER x\nCMD ["a", "b"]\n',
+    "openapi.yaml": "openapi: 3.1.0\ncomponents: {securitySchemes: {k: {type: apiKey}}}\npaths: {/a: {get: {security: [{k: []}]}}}\n",
+    "w/model.safetensors": "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0f" * 32 + "\nsize 10\n",
+    "w/config.json": '{"model_type": "a", "auto_map": {"b": "c"}}',
 }  # fmt: skip
 
 
@@ -60,14 +73,18 @@ def whole(files: dict[str, str]) -> Reading:
         wanted = [f for f in tree.files if importer.wants(f, lambda f=f: files[f][:4096])]  # type: ignore[misc]
         found.append(importer.read(tree, wanted))
     resources = [r for reading in found for r in reading.resources]
-    resolve(with_programs(resources, tree.files), load_types())
+    needed = [r for r in resources if r.type.startswith(PREFIX)]
+    rest = [r for r in resources if not r.type.startswith(PREFIX)]
+    placed = list(with_images(list(with_hosted(with_apis(with_constructs(rest))))))
+    resolve(with_programs(placed, tree.files, needed), load_types())
+    libraries(needed)
     return Reading(tuple(resources), tuple(p for reading in found for p in reading.problems))
 
 
 def test_the_honest_files_are_all_read() -> None:
     """The mutations below start from files in which something is found."""
     found = whole(HONEST)
-    beside = {"z/kustomization.yaml", "t/Chart.yaml", "t/values.yaml", "t/templates/_h.tpl"}
+    beside = {"w/config.json", "z/kustomization.yaml", "t/Chart.yaml", "t/values.yaml", "t/templates/_h.tpl"}
     assert {r.place.file for r in found.resources} == set(HONEST) - beside
     assert found.problems == ()
 
@@ -103,6 +120,11 @@ def test_any_mutation_is_read_or_said_to_be_unreadable(name: str, seed: int) -> 
         ("app.py", "import openai\nx = " + "-" * 20_000 + "1\n"),
         ("app.py", "import openai\na = b\nb = a\nopenai.OpenAI(base_url=a)\nclass A(A): pass\nfrom app import *\n"),
         ("app.py", "import openai\nc = c.x\nc.create(model=c)\n"),
+        ("n.ipynb", "[" * 100_000),
+        ("package.json", '{"dependencies": ' + "[" * 5000),
+        ("build/Dockerfile", "FROM a\nENV " + "A=$A" * 20_000),
+        ("build/Dockerfile", "FROM a AS b\n" + "FROM b AS b\n" * 2000),
+        ("openapi.yaml", "openapi: 3.0.0\npaths: &p {/a: *p}\n"),
         ("k.yaml", "apiVersion: v1\nkind: " + "A" * 100_000 + "\nmetadata: {name: [1]}\nspec: {containers: [1, {name: [x]}]}\n"),
     ],
 )  # fmt: skip
