@@ -18,7 +18,8 @@ import yaml
 from click.testing import Result
 
 from bastide.cli.commands.scan import scan
-from bastide.verify.artifacts.model import Verdict
+from bastide.cli.scanned import _sentence
+from bastide.verify.artifacts.model import Finding, Severity, Tier, Verdict
 from bastide.verify.artifacts.pool import Allowance, scan_files
 
 Run = Callable[..., Result]
@@ -158,3 +159,9 @@ def test_the_hook_calls_what_there_is() -> None:
     assert set(options) <= known
     assert all(re.search(hook["files"], name) for name in ("m/model.pkl", "a.PT", "b.safetensors", "config.json"))
     assert not re.search(hook["files"], "README.md")
+
+
+def test_what_could_not_be_read_has_no_place() -> None:
+    """Where no byte is meant, none is named."""
+    finding = Finding("scan/not-read", Tier.POLICY, Severity.MEDIUM, "not read")
+    assert _sentence(finding) == "not read [scan/not-read]"

@@ -48,9 +48,15 @@ def _report(screen: Screen, report: FileReport) -> None:
 
 
 def _sentence(finding: Finding) -> str:
-    where = f"{finding.member}@{finding.offset}" if finding.member else f"byte {finding.offset}"
     evidence = f": {finding.evidence}" if finding.evidence else ""
-    return one_line(f"{finding.message}{evidence}  [{finding.id}, {where}]")
+    return one_line(f"{finding.message}{evidence}  [{finding.id}{_where(finding)}]")
+
+
+def _where(finding: Finding) -> str:
+    """`, member@offset` or `, byte offset`; nothing of what no byte says, like a file that can't be read."""
+    if finding.offset is None:
+        return f", {finding.member}" if finding.member else ""
+    return f", {finding.member}@{finding.offset}" if finding.member else f", byte {finding.offset}"
 
 
 def passed_over(found: Found) -> None:

@@ -93,7 +93,10 @@ def assess(
 def _say_what_was_read(found: Discovery) -> None:
     unread = sum(problem.hides for problem in found.problems)
     rest = f"; {unread} could not be read, so the plan is incomplete (`bastide discover` lists them)" if unread else ""
-    click.echo(f"no bastide.yaml there: a plan was made from {len(found.files)} files{rest}", err=True)
+    click.echo(
+        f"no bastide.yaml there: a plan was made from {len(found.files)} file{'s' * (len(found.files) != 1)}{rest}",
+        err=True,
+    )
 
 
 def _render(
