@@ -57,3 +57,16 @@ def test_a_tool_does_what_its_body_calls(tmp_path: Path, call: str, effect: str 
 def test_who_is_asked(tmp_path: Path, decorator: str, approval: str) -> None:
     code = f"from agents import Agent, function_tool\n@{decorator}\ndef do(k: str) -> str:\n    return k\na = Agent(name='a', tools=[do])\n"
     assert facts(tmp_path, code, "ai.tool").get("approval") == approval
+
+
+def test_a_retriever_is_its_store(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from langchain_chroma import Chroma\nfrom langchain.agents import create_agent\n"
+        "from langchain_core.tools import create_retriever_tool\nstore = Chroma(persist_directory='./db')\n"
+        "found = store.as_retriever()\nlook = create_retriever_tool(found, 'handbook', 'finds pages')\n"
+        "store.add_documents([])\na = create_agent('gpt-4o', tools=[look])\n"
+    )
+    system = discover(tmp_path)
+    kinds = sorted((c.kind, c.name) for c in system.components.values() if c.kind != "ai.model.endpoint")
+    assert kinds == [("ai.agent", "a"), ("ai.tool", "handbook"), ("data.vector-store", "store")]
+    assert {"store->look:retrieves", "a->look:invokes"} <= {str(flow.id) for flow in system.flows}

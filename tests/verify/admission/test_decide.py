@@ -190,6 +190,18 @@ def test_all_rules_that_apply_have_to_hold() -> None:
     assert [c.outcome for c in decide(POLICY, replace(GOOD, stage="staging"))] == [Outcome.REFUSED]
 
 
+def test_who_names_no_stage_is_not_asked_less() -> None:
+    staged = Rule(("support*",), stages=("production",), signature=True)
+    found = decide(Policy((Rule(("*",)), staged), STAGES), replace(GOOD, stage=""))
+    assert [(c.id, c.outcome) for c in found] == [("rule", Outcome.HOLDS), ("stage", Outcome.UNKNOWN)]
+    assert found[-1].hint == "`--stage production`"
+    others = replace(staged, models=("other",))
+    assert (
+        worst([c.outcome for c in decide(Policy((Rule(("*",)), others), STAGES), replace(GOOD, stage=""))])
+        is Outcome.HOLDS
+    )
+
+
 TAKEN = (
     lambda f: replace(f, reports=None),
     lambda f: replace(f, verification=None),

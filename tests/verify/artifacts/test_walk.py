@@ -51,6 +51,20 @@ def test_contents_of_a_hub_have_the_names_of_their_links(hub: Path) -> None:
     assert names(hub, hub / "snapshots" / "6d20") == ["snapshots/6d20/model.bin"]
 
 
+def test_large_contents_that_repositories_share_are_read_too(hub: Path) -> None:
+    """As the second version of the client keeps them."""
+    shared = hub.parent / "blobs" / "dd"
+    shared.mkdir(parents=True)
+    (shared / "dd01").write_text("dd")
+    (hub / "blobs" / "dd01").symlink_to("../../blobs/dd/dd01")
+    (hub / "snapshots" / "6d20" / "large.bin").symlink_to("../../blobs/dd01")
+    assert names(hub, hub / "snapshots" / "6d20") == ["snapshots/6d20/large.bin", "snapshots/6d20/model.bin"]
+    assert passed_over(hub) == {}
+    (hub / "blobs" / "ee01").symlink_to("../../../elsewhere")
+    (hub / "snapshots" / "6d20" / "other.bin").symlink_to("../../blobs/ee01")
+    assert {"other.bin", "ee01"} == passed_over(hub).keys()
+
+
 def test_a_link_out_is_said_and_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

@@ -64,7 +64,7 @@ def admit(
 
     \b
     Examples:
-      bastide admit models/support-v2 --policy admission.yaml
+      bastide admit models/support-v2 --policy admission.yaml --stage candidate
       bastide admit models/support-v2 --policy admission.yaml --stage production --registry models.db --ledger model-log
       bastide admit models/support-v2 --policy admission.yaml --format junit -o decision.xml
     """

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bastide.verify.admission import checks, standing
-from bastide.verify.admission.facts import Answer, Facts
+from bastide.verify.admission.facts import Answer, Facts, some
 from bastide.verify.admission.policy import Policy, Rule
 from bastide.verify.signing.model import Check, Outcome
+from bastide.verify.signing.policy import matches
 
 
 def decide(policy: Policy, facts: Facts) -> tuple[Check, ...]:
@@ -23,7 +24,17 @@ def decide(policy: Policy, facts: Facts) -> tuple[Check, ...]:
         return (Check("rule", Outcome.REFUSED, why, hint="is --name or --stage what the policy means?"),)
     found = [check for rule in rules for check in _rule(rule, policy, facts)]
     lost = standing.gone(facts) if any(rule.signature or rule.evaluations for rule in rules) else None
-    return (*found, lost) if lost else tuple(found)
+    return (*found, *(check for check in (lost, _stage(policy, facts)) if check))
+
+
+def _stage(policy: Policy, facts: Facts) -> Check | None:
+    """Whoever names no stage would otherwise not be asked what the policy demands at one."""
+    staged = [rule for rule in policy.rules if not facts.stage and rule.stages and matches(facts.name, rule.models)]
+    if not staged:
+        return None
+    asked = [stage for stage in policy.stages if any(stage in rule.stages for rule in staged)]
+    why = f"the policy asks more at {some('the stages', asked)}, and no stage was named"
+    return Check("stage", Outcome.UNKNOWN, why, staged[0].location, f"`--stage {asked[0]}`")
 
 
 def _rule(rule: Rule, policy: Policy, facts: Facts) -> Iterator[Check]:

@@ -108,7 +108,12 @@ def gone(facts: Facts) -> Check | None:
     if not lost:
         return None
     said = [f"{one.type} by {', '.join(one.names) or one.signer} (sha256 {one.payload[:12]})" for one in lost]
-    return Check("evidence", Outcome.UNKNOWN, some("was there and isn't any more", said), hint="bring it back")
+    return Check(
+        "evidence",
+        Outcome.UNKNOWN,
+        some("is not there for these bytes any more", said),
+        hint="bring it back; if the files were changed on purpose, evaluate and sign them anew",
+    )
 
 
 def _replaces(new: Evidence, old: Evidence, first: Mapping[str, datetime]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bastide.errors import Diagnostic, Location, UsageError
+from bastide.verify import hub
 from bastide.verify.artifacts import remote
 
 
@@ -92,7 +93,10 @@ def _is_blob(link: Path, target: Path) -> bool:
     if "snapshots" not in parts or not target.is_file():
         return False
     at = len(parts) - 1 - parts[::-1].index("snapshots")
-    return target.parent == _target(Path(*parts[:at])) / "blobs"
+    if target.parent == _target(Path(*parts[:at])) / "blobs":
+        return True
+    shared = hub.blob_of(Path(*parts[: at + 2]), str(Path(*parts[at + 2 :])))
+    return shared is not None and shared.path == target
 
 
 def _order(path: str) -> tuple[str, ...]:

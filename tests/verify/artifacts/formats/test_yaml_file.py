@@ -131,6 +131,12 @@ def test_models_that_mlflow_saves_are_safe() -> None:
     assert [("mlflow/pickle", MLFLOW.index("model.pkl\n    serial"))] == [(f.id, f.offset) for f in report.findings]
 
 
+def test_where_a_model_was_logged_is_no_path_that_loading_follows() -> None:
+    """MLflow 3 writes an address there."""
+    logged = MLFLOW.replace("artifact_path: model", "artifact_path: file:///srv/mlruns/1/models/m-0a/artifacts")
+    assert judged(logged.encode(), "MLmodel") == (Verdict.SAFE, set())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "id", "expected"),
     [

@@ -181,9 +181,7 @@ def _pyproject(document: Mapping[str, Any], places: _Lines) -> Iterator[_Need]:
     poetry = _table(tool.get("poetry"))
     yield from _named(poetry.get("dependencies"), places)
     for name, group in _table(poetry.get("group")).items():
-        yield from _named(
-            _table(group).get("dependencies"), places, development=bool(_DEVELOPMENT.match(name))
-        )
+        yield from _named(_table(group).get("dependencies"), places, development=bool(_DEVELOPMENT.match(name)))
 
 
 def _pipfile(document: Mapping[str, Any], places: _Lines) -> Iterator[_Need]:

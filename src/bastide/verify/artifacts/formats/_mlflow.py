@@ -13,9 +13,11 @@ from bastide.verify.artifacts.model import Severity, Tier
 
 PATHS = frozenset({
     "data", "path", "model_path", "model_data", "model_file", "python_model", "pickled_model", "code", "conda", "virtualenv", "env", "resources",
-    "artifact_path", "pipeline", "saved_model_dir", "extra_files", "requirements_file", "context_path", "components",
+    "pipeline", "saved_model_dir", "extra_files", "requirements_file", "context_path", "components",
 })  # fmt: skip
-"""Keys of flavours whose values loaders join to the model's folder."""
+"""Keys of flavours whose values loaders join to the model's folder.
+
+`artifact_path` isn't one: it says where the model was logged, since MLflow 3 as an address."""
 PICKLES = frozenset({"pickle", "cloudpickle", "joblib", "dill"})
 
 
