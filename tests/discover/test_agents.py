@@ -70,3 +70,71 @@ def test_a_retriever_is_its_store(tmp_path: Path) -> None:
     kinds = sorted((c.kind, c.name) for c in system.components.values() if c.kind != "ai.model.endpoint")
     assert kinds == [("ai.agent", "a"), ("ai.tool", "handbook"), ("data.vector-store", "store")]
     assert {"store->look:retrieves", "a->look:invokes"} <= {str(flow.id) for flow in system.flows}
+
+
+def flows(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    for name, code in files.items():
+        (folder / name).write_text(code)
+    return {str(flow.id): f"{flow.provenance[0].file}:{flow.provenance[0].line}" for flow in discover(folder).flows}
+
+
+AGENT = "from langchain.agents import create_agent\nagent = create_agent('gpt-4o', tools=[])\n"
+
+
+def test_who_runs_an_agent_of_another_file(tmp_path: Path) -> None:
+    api = (
+        "from fastapi import FastAPI\nfrom made import agent\napp = FastAPI()\n@app.post('/ask')\n"
+        "def ask(q: str):\n    return agent.invoke({'messages': [q]})\n"
+    )
+    found = flows(tmp_path, {"made.py": AGENT, "app.py": api})
+    assert found["made->agent:calls"] == "app.py:6"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            "from langchain_openai import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\nprint(llm.invoke('hi'))\n",
+            "->llm:calls",
+        ),
+        (
+            "from langchain_openai import ChatOpenAI\nfrom langchain_core.prompts import ChatPromptTemplate\n"
+            "llm = ChatOpenAI(model='gpt-4o')\nchain = ChatPromptTemplate.from_template('{q}') | llm\nchain.invoke({'q': 'hi'})\n",
+            "->llm:calls",
+        ),
+        (
+            "from agents import Agent, Runner\nhelper = Agent(name='helper')\nRunner.run_sync(helper, 'hi')\n",
+            "helper:calls",
+        ),
+        ("from pydantic_ai import Agent\nhelper = Agent('openai:gpt-4o')\nhelper.run_sync('hi')\n", "helper:calls"),
+    ],
+)
+def test_what_runs_is_called(tmp_path: Path, code: str, expected: str) -> None:
+    assert any(i.endswith(expected) for i in flows(tmp_path, {"main.py": code}))
+
+
+def test_a_chain_brings_the_store_to_who_runs_it(tmp_path: Path) -> None:
+    code = (
+        "from langchain_chroma import Chroma\nfrom langchain_openai import ChatOpenAI\n"
+        "from langchain_core.prompts import ChatPromptTemplate\nstore = Chroma(persist_directory='./db')\nfound = store.as_retriever()\n"
+        "llm = ChatOpenAI(model='gpt-4o')\nchain = {'c': found} | ChatPromptTemplate.from_template('{c}') | llm\n"
+        "def ask(q):\n    return chain.invoke(q)\n"
+    )
+    found = flows(tmp_path, {"main.py": code})
+    assert any(i.startswith("store->") and i.endswith(":retrieves") for i in found)
+
+
+def test_a_search_of_a_store(tmp_path: Path) -> None:
+    code = (
+        "from langchain_chroma import Chroma\nstore = Chroma(persist_directory='./db')\n"
+        "def look(q):\n    return store.similarity_search(q, k=4)\n"
+    )
+    found = flows(tmp_path, {"main.py": code})
+    assert any(i.startswith("store->") and i.endswith(":retrieves") for i in found)
+
+
+def test_a_file_without_use_of_it_calls_nothing(tmp_path: Path) -> None:
+    found = flows(
+        tmp_path, {"made.py": AGENT, "app.py": "import made_elsewhere\nagent = object()\nagent.invoke('hi')\n"}
+    )
+    assert not any(i.endswith("->agent:calls") for i in found)

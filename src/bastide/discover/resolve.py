@@ -16,7 +16,7 @@ from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
 from bastide.discover.model import Place, Resource, State, Value
 from bastide.discover.result import Found, FoundFlow
-from bastide.discover.types import LinkRule, Make, Type
+from bastide.discover.types import LinkRule, Make, Type, fits
 
 _ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]{1,30}://)?(?:[^\s/@]{1,200}@)?([A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?(?=[/,;\s]|\Z)"
@@ -184,7 +184,7 @@ class _Resolver:
             group = self._named.setdefault(key, Group([], [], {}))
             group.made.append((piece, pointer))
             found = [group]
-        return [g for g in dict.fromkeys(found) if g.kind]
+        return [g for g in dict.fromkeys(found) if g.kind and (not rule.only or fits(g.kind, rule.only))]
 
     def _home(self, piece: Piece) -> Group:
         """The thing that acts: what a call in a file does, its program does."""

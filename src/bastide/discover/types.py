@@ -89,6 +89,8 @@ class LinkRule(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Expression whose first group is the name."""
     but: tuple[str, ...] = ()
     """Globs of names that are left out."""
+    only: tuple[str, ...] = ()
+    """Globs of the kinds of things that may be meant; without them any."""
     data: str = ""
     """What flows, in a word."""
 
@@ -186,6 +188,13 @@ def _wrong(type_: Type, kinds: set[str]) -> Iterator[Diagnostic]:
             yield Diagnostic(f"`{kind}` is no kind", place, hint=did_you_mean(kind, kinds))
     if not re.fullmatch(r"20[2-9]\d-[01]\d(-\d\d)?", str(type_.as_of)):
         yield Diagnostic("`as-of` says when the entry was compared with the documentation, such as 2026-11", place)
+    for pattern in (p for rule in (*type_.links, *type_.makes) for p in rule.only):
+        if not any(fits(kind, (pattern,)) for kind in kinds):
+            yield Diagnostic(f"`{pattern}` in `only` is no kind", place, hint=did_you_mean(pattern, kinds))
+    yield from _wrong_parts(type_, place)
+
+
+def _wrong_parts(type_: Type, place: Location) -> Iterator[Diagnostic]:
     for rule in (*type_.links, *type_.makes):
         if rule.pattern and re.compile(rule.pattern).groups != 1:
             yield Diagnostic(f"the pattern `{rule.pattern}` needs one group", place)

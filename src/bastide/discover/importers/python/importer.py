@@ -6,7 +6,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import replace
 
 from bastide.discover.importers.python.errors import OnError, around, on_error
 from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parse
@@ -20,6 +21,8 @@ TESTS = re.compile(
     r"(?:\A|/)(?:tests?|testing|__tests__)/|(?:\A|/)(?:test_[^/]*|[^/]*_test|conftest)\.(?:py|ipynb)\Z|(?:\A|/)\.ipynb_checkpoints/"
 )
 """What tests a system isn't the system."""
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 _KEPT = 400
 """Parsed modules that are kept; a syntax tree takes a hundred times its text."""
 _CALLED = 400
@@ -82,12 +85,18 @@ class _Reader:
 
     def read(self) -> Reading:
         found: list[Resource] = []
+        made: set[str] = set()
+        others: list[str] = []
         for file in self._files:
             if self._mentions(file):
-                module = self._module(file)
-                if module is not None:
-                    found += self._resources(module)
+                found += self._contents(file)
                 self._notebooks.pop(file, None)
+                made.add(dotted(file).rpartition(".")[2])
+            elif not file.endswith(".ipynb"):
+                others.append(file)
+        for file in others:
+            if self._uses(file, made):
+                found += self._contents(file)
         problems = tuple(p for all_ in self._problems.values() for p in all_)
         return Reading(tuple(found), problems, frozenset(self._files))
 
@@ -102,6 +111,15 @@ class _Reader:
             return False
         self._notebooks[file] = code
         return True
+
+    def _contents(self, file: str) -> Iterator[Resource]:
+        module = self._module(file)
+        if module is not None:
+            yield from self._resources(module)
+
+    def _uses(self, file: str, modules: Set[str]) -> bool:
+        """Whether it imports a module of one of these names: what is made there may be used here."""
+        return any(not modules.isdisjoint(_WORD.findall(line)) for line in _IMPORT.findall(self._tree.read(file) or ""))
 
     def _named(self, name: str) -> Module | None:
         file = self._by_name.get(name)
@@ -183,7 +201,7 @@ class _Reader:
             node = node.value
             value = values.value(node, scope)
             if value.refs:
-                return value
+                return replace(value, place=Place(names.module.file, call.lineno))
         return Value(None, Place(names.module.file, call.lineno))
 
     def _definition(

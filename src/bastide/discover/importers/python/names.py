@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bastide.discover.importers.python.module import Module, chain, owner_of, scopes
 
 _DEPTH = 12
+PIPED = "langchain_core.runnables.RunnableSequence"
 _BUILTINS = frozenset({"eval", "exec", "compile", "open", "__import__", "input"})
 
 
@@ -36,7 +37,14 @@ class Names:
             root = self.qualified(base.value, scope, depth + 1)
         elif isinstance(base, ast.Name):
             root, attributes = self._name(base.id, attributes, scope, depth)
+        elif isinstance(base, ast.BinOp) and isinstance(base.op, ast.BitOr):
+            root = self._piped(base, scope, depth)
         return ".".join([root, *attributes]) if root else ""
+
+    def _piped(self, node: ast.BinOp, scope: str, depth: int) -> str:
+        """`prompt | model`: what LangChain's `__or__` makes, when one of them is from it."""
+        sides = (self.qualified(side, scope, depth + 1) for side in (node.right, node.left))
+        return PIPED if any(side.startswith("langchain") or side == PIPED for side in sides) else ""
 
     def _name(self, name: str, attributes: list[str], scope: str, depth: int) -> tuple[str, list[str]]:
         if name in ("self", "cls") and attributes:

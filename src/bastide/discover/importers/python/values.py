@@ -54,7 +54,8 @@ class Evaluator:
         if isinstance(node, ast.Await):
             return self.value(node.value, scope, depth + 1)
         if isinstance(node, (ast.JoinedStr, ast.BinOp)):
-            return self._text(node, scope, depth)
+            piped = isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
+            return self._piped(node, scope, depth) if piped else self._text(node, scope, depth)
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
             return self._either(node.values, scope, depth)
         if isinstance(node, ast.IfExp):
@@ -88,6 +89,16 @@ class Evaluator:
             worst = State.CONDITIONAL if any(v.state is State.CONDITIONAL for v in values) else State.KNOWN
             return Value("".join(str(v.data) for v in values)[:4000], place, worst, refs)
         return Value(None, place, State.UNKNOWN, refs, _source(node))
+
+    def _piped(self, node: ast.expr, scope: str, depth: int) -> Value:
+        """`prompt | model | parser`: it is about all of them."""
+        parts: list[ast.expr] = []
+        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and len(parts) < _ITEMS:
+            parts.append(node.right)
+            node = node.left
+        values = [self.value(part, scope, depth + 1) for part in [node, *reversed(parts)]]
+        refs = dict.fromkeys(r for v in values for r in (*v.refs, *(r for _, leaf in v.leaves() for r in leaf.refs)))
+        return Value(None, values[0].place, State.UNKNOWN, tuple(refs))
 
     def _either(self, nodes: list[ast.expr], scope: str, depth: int) -> Value:
         """`a or b`, `a if c else b`: the first that is known, depending on something."""
