@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from bastide.catalog.load import load_catalog
-from bastide.report.json_ import schema
+from bastide.report.document import schema
 from tests.cli.conftest import RULE, Run
 
 

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from bastide.cli.main import cli
-from bastide.report.json_ import schema, schema_names
+from bastide.report.document import schema, schema_names
 from tests.cli.conftest import RULE, Run
 
 

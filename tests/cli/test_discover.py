@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from bastide.report.json_ import schema
+from bastide.report.document import schema
 from tests.cli.conftest import Run
 
 COMPOSE = """\

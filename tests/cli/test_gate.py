@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from bastide.cli.work import Work, judge
-from bastide.report.json_ import schema
+from bastide.report.document import schema
 from bastide.threats.model import Assessment, Decision, Finding, FindingState, Question, Rating, Severity
 from tests.cli.conftest import Run
 

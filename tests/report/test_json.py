@@ -16,7 +16,8 @@ from tests.report.factory import assessment, finding, rag_agent
 from bastide.errors import StateError
 from bastide.plan.diff import compare_plans
 from bastide.report.baseline import read_assessment
-from bastide.report.json_ import assessment_json, diff_json, dumps, gate_json, schema, schema_names
+from bastide.report.document import dumps, schema, schema_names
+from bastide.report.json_ import assessment_json, diff_json, gate_json
 from bastide.threats.diff import Changes, compare
 from bastide.threats.model import Assessment, FindingState, Severity
 

@@ -13,8 +13,9 @@ from tests.report.factory import assessment, finding, rag_agent
 
 from bastide.catalog.load import load_catalog
 from bastide.errors import Location
-from bastide.report.json_ import dumps
-from bastide.report.sarif import MAX_RESULTS, artifact_location, render_sarif, security_severity
+from bastide.report.document import dumps
+from bastide.report.sarif import artifact_location, render_sarif, security_severity
+from bastide.report.sarif_limits import MAX_RESULTS
 from bastide.threats.model import FindingState, Rating, Severity
 
 PLAN = rag_agent()

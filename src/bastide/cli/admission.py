@@ -32,7 +32,7 @@ def put_decision(decision: Decision, format_: str, output: Path | None, quiet: b
     """Writes a decision as `table`, `json` or `junit`."""
     if format_ == "json":
         from bastide.report.admission_json import decision_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(decision_json(decision)), output, quiet)
     elif format_ == "junit":
@@ -222,7 +222,7 @@ def ledger_of(ledger: Path | None, registry: Path | None) -> Path | None:
 
 def scanner(quiet: bool, files: Sequence[str]) -> Iterator[FileReport]:
     """The scan of some files with all processors."""
-    from bastide.cli.scanned import progress
+    from bastide.cli.scanning import progress
     from bastide.cli.work import processors
     from bastide.verify.artifacts.pool import scan_files
 

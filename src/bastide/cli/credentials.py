@@ -66,7 +66,7 @@ def credentials_of(
 def show(signed: Signed, format_: str, quiet: bool) -> None:
     """Says what was signed, and what wasn't."""
     if format_ == "json":
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
         from bastide.report.signing_json import signed_json
 
         put(dumps(signed_json(signed)), None)

@@ -3,18 +3,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-
-import click
+from collections.abc import Sequence
 
 from bastide.cli.screen import STYLES, Screen, join, text
 from bastide.cli.text import one_line, plural
 from bastide.verify.artifacts.model import FileReport, Finding, Verdict
-from bastide.verify.artifacts.walk import Found
 
-PASSED = 20
-"""Links and the like that are named."""
 SHOWN = 5
 """Findings of one file."""
 _VERDICTS = {Verdict.UNSAFE: "bold red", Verdict.UNKNOWN: "bold yellow", Verdict.SAFE: "green"}
@@ -57,26 +51,3 @@ def _where(finding: Finding) -> str:
     if finding.offset is None:
         return f", {finding.member}" if finding.member else ""
     return f", {finding.member}@{finding.offset}" if finding.member else f", byte {finding.offset}"
-
-
-def passed_over(found: Found) -> None:
-    """Says on stderr what is there and was not read."""
-    for one in found.passed_over[:PASSED]:
-        click.echo(one_line(one.render()), err=True)
-    if len(found.passed_over) > PASSED:
-        click.echo(f"and {len(found.passed_over) - PASSED} more that were not read", err=True)
-
-
-def progress(reports: Iterable[FileReport], total: int, quiet: bool) -> Iterator[FileReport]:
-    """Passes reports on; with a bar on a terminal when there are many."""
-    if quiet or total < 20 or not sys.stderr or not sys.stderr.isatty():
-        yield from reports
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("scanning", total=total)
-        for report in reports:
-            bar.advance(task)
-            yield report

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bastide.report.json_ import head
+from bastide.report.document import head
 from bastide.report.text import clean
 from bastide.verify.admission.history import Entry
 from bastide.verify.admission.model import Approval, Decision, Evidence, Version

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bastide.report.json_ import head
+from bastide.report.document import head
 from bastide.verify.bom.model import Bill, Model
 from bastide.verify.bom.score import Score, scores
 

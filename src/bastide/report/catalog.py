@@ -9,7 +9,7 @@ from typing import Any
 from bastide.catalog.coverage import GroupCoverage
 from bastide.catalog.model import Catalog, Control, Framework, Refs, Threat
 from bastide.plan.vocabulary import Attribute, Kind
-from bastide.report.json_ import head
+from bastide.report.document import head
 
 
 def catalog_json(catalog: Catalog, sections: Iterable[str]) -> dict[str, Any]:

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings as SARIF 2.1.0, within the limits of GitHub's code scanning.
-
-What GitHub asks for is in its documentation "SARIF support for code scanning": texts of at most 1,024 characters, 20 tags a rule,
-5,000 results shown, relative addresses, `security-severity` as a number from 0 to 10 in a text.
-"""
+"""Findings as SARIF 2.1.0, within the limits of GitHub's code scanning."""
 
 from __future__ import annotations
 
@@ -18,12 +14,10 @@ from bastide.catalog.model import Catalog, Threat
 from bastide.discover.result import Weakness, failing
 from bastide.errors import Location
 from bastide.plan.model import Element, Flow, Plan
+from bastide.report.sarif_limits import MAX_RESULTS, MAX_TAGS, MAX_TEXT, SCHEMA
 from bastide.report.text import clean
 from bastide.threats.model import Assessment, ControlState, Finding, FindingState, Severity
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-MAX_RESULTS = 5_000
-MAX_TEXT, MAX_TAGS = 1_024, 20
 _LEVELS = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note"}
 _BANDS = {Severity.CRITICAL: (20, 25, 91, 100), Severity.HIGH: (12, 19, 70, 89), Severity.MEDIUM: (6, 11, 40, 69),
           Severity.LOW: (1, 5, 10, 39)}  # fmt: skip

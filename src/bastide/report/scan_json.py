@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from bastide import __version__
 from bastide.errors import Diagnostic
-from bastide.report.sarif import MAX_RESULTS, MAX_TEXT, SCHEMA
+from bastide.report.sarif_limits import MAX_RESULTS, MAX_TEXT, SCHEMA
 from bastide.report.text import clean
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Verdict
 from bastide.verify.artifacts.scan import ENGINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bastide.report.json_ import head
+from bastide.report.document import head
 from bastide.report.text import clean
 from bastide.verify.signing.model import Decision, Differences, Envelope, Identity
 from bastide.verify.signing.sign import Signed

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from bastide.cli.main import cli
 from bastide.errors import InputError
 from bastide.guard.flow.trace import parse_traces
-from bastide.report.json_ import schema
+from bastide.report.document import schema
 
 MINE, THEIRS = "DE89370400440532013000", "GB33BUKB20201555555555"
 TRACE: dict[str, Any] = {

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bastide.cli.main import cli
-from bastide.report.json_ import schema
+from bastide.report.document import schema
 from tests.guard.policy.build import SMALL
 
 Run = Callable[..., Result]

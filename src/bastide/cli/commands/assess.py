@@ -114,7 +114,8 @@ def _render(
         return assessment_table(work, shown, changes, everything, to_screen=path == Path("-"))
 
     def as_json() -> str:
-        from bastide.report.json_ import assessment_json, dumps
+        from bastide.report.document import dumps
+        from bastide.report.json_ import assessment_json
         from bastide.threats.model import Severity
 
         least = Severity(severity_min or "low")
@@ -130,7 +131,7 @@ def _render(
         )
 
     def as_sarif() -> str:
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
         from bastide.report.sarif import render_sarif
 
         return dumps(render_sarif(plan, shown, catalog, weak or ()))

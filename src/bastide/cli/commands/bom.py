@@ -101,7 +101,7 @@ def _plan(path: Path | None) -> Plan | None:
 def _scan(report: Path | None, no_scan: bool, quiet: bool) -> Verdicts | Scanner | None:
     if no_scan:
         return None
-    from bastide.cli.scanned import progress
+    from bastide.cli.scanning import progress
     from bastide.cli.work import processors
     from bastide.verify.artifacts.pool import scan_files
     from bastide.verify.bom.evidence import read_scan
@@ -116,7 +116,7 @@ def _written(bill: Bill, format_: str, at: datetime, to_screen: bool) -> str:
         from bastide.cli.bom import bom_table
 
         return bom_table(bill, to_screen)
-    from bastide.report.json_ import dumps
+    from bastide.report.document import dumps
 
     if format_ == "json":
         from bastide.report.bom_json import bom_json

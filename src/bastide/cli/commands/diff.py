@@ -47,7 +47,8 @@ def diff(
     changes = compare(before.assessment, after.assessment)
     plan_changes = compare_plans(before.plan, after.plan)
     if kind == "json":
-        from bastide.report.json_ import diff_json, dumps
+        from bastide.report.document import dumps
+        from bastide.report.json_ import diff_json
 
         text = dumps(diff_json(before.plan, after.plan, plan_changes, changes))
     elif kind == "markdown":

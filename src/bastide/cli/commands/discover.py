@@ -63,7 +63,7 @@ def discover(
         put(_plan(found, folder, packs), output, quiet)
     elif format_ == "json":
         from bastide.report.discovery_json import discovery_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(discovery_json(found)), output, quiet)
     else:

@@ -60,7 +60,7 @@ def drift(
     merged = merge(written, found, vocabulary)
     if format_ == "json":
         from bastide.report.discovery_json import drift_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(drift_json(merged, found)), output, quiet)
     elif format_ == "patch":

@@ -63,7 +63,8 @@ def gate(
     work = examine(plan, packs, today)
     verdict = judge(work, threshold, known=known, allow_unknown=allow_unknown)
     if format_ == "json":
-        from bastide.report.json_ import dumps, gate_json
+        from bastide.report.document import dumps
+        from bastide.report.json_ import gate_json
         from bastide.threats.model import Severity
 
         document = gate_json(

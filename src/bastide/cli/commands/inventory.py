@@ -48,8 +48,8 @@ def inventory(
 
         put(inventory_table(found, to_screen=output is None), output, quiet)
     else:
+        from bastide.report.document import dumps
         from bastide.report.inventory_bom import inventory_cyclonedx, inventory_json
-        from bastide.report.json_ import dumps
 
         put(dumps(inventory_json(found) if format_ == "json" else inventory_cyclonedx(found)), output, quiet)
     if found.incomplete:

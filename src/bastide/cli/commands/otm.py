@@ -59,7 +59,7 @@ def export(plan: Path, output: Path | None, packs: tuple[Path, ...], quiet: bool
     from bastide.cli.work import read_catalog, tidy
     from bastide.plan.load import load_plan
     from bastide.plan.otm import export_otm
-    from bastide.report.json_ import dumps
+    from bastide.report.document import dumps
 
     keep_inputs([output], plan)
     put(dumps(export_otm(load_plan(tidy(plan), read_catalog(packs).vocabulary))), output, quiet)

@@ -76,11 +76,10 @@ def scan(
       bastide scan s3://models/support/ --cache ~/.cache/bastide
       bastide scan hf://datasets/acme/models --ray auto --cache /shared/bastide
     """
-    from bastide.cli.scanned import passed_over, progress, scan_table
+    from bastide.cli.scanning import passed_over, progress
     from bastide.cli.work import processors
     from bastide.verify.artifacts.cache import open_cache
     from bastide.verify.artifacts.model import Verdict
-    from bastide.verify.artifacts.on_ray import scan_on_ray
     from bastide.verify.artifacts.pool import Allowance, scan_files
     from bastide.verify.artifacts.walk import find_files
 
@@ -88,13 +87,16 @@ def scan(
     found = find_files(paths)
     allowance = Allowance(timeout, memory << 20)
     kept = open_cache(cache) if cache else None
-    scanned = (
-        scan_on_ray(found.files, cluster, allowance, cache)
-        if cluster
-        else scan_files(found.files, jobs or processors(), allowance, cache=kept)
-    )
+    if cluster:
+        from bastide.verify.artifacts.on_ray import scan_on_ray
+
+        scanned = scan_on_ray(found.files, cluster, allowance, cache)
+    else:
+        scanned = scan_files(found.files, jobs or processors(), allowance, cache=kept)
     reports = list(progress(scanned, len(found.files), quiet))
     if format_ == "table":
+        from bastide.cli.scanned import scan_table
+
         put(scan_table(reports, to_screen=output is None), output, quiet)
     else:
         _write(reports, found, format_, output, quiet)
@@ -105,9 +107,8 @@ def scan(
 
 
 def _write(reports: Sequence[FileReport], found: Found, format_: str, output: Path | None, quiet: bool) -> None:
-    from bastide.report.json_ import dumps
+    from bastide.report.document import dumps
     from bastide.report.scan_json import scan_json, scan_junit, scan_sarif
-    from bastide.report.scan_vex import scan_vex
 
     match format_:
         case "junit":
@@ -115,6 +116,8 @@ def _write(reports: Sequence[FileReport], found: Found, format_: str, output: Pa
         case "sarif":
             put(dumps(scan_sarif(reports)), output, quiet)
         case "vex":
+            from bastide.report.scan_vex import scan_vex
+
             put(dumps(scan_vex(reports)), output, quiet)
         case _:
             put(dumps(scan_json(reports, found.passed_over)), output, quiet)

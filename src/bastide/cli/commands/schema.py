@@ -25,17 +25,17 @@ def schema(name: str | None, output: Path | None, packs: tuple[Path, ...], quiet
       bastide schema
       bastide schema plan -o bastide.schema.json
     """
-    from bastide.report import json_
+    from bastide.report import document
 
-    names = ("plan", *json_.schema_names())
+    names = ("plan", *document.schema_names())
     if name is None:
         put("".join(f"{one}\n" for one in names), output, quiet)
     elif name == "plan":
         from bastide.cli.work import read_catalog
         from bastide.plan.schema import plan_schema
 
-        put(json_.dumps(plan_schema(read_catalog(packs).vocabulary)), output, quiet)
+        put(document.dumps(plan_schema(read_catalog(packs).vocabulary)), output, quiet)
     elif name in names:
-        put(json_.dumps(json_.schema(name)), output, quiet)
+        put(document.dumps(document.schema(name)), output, quiet)
     else:
         raise UsageError(f"there is no schema `{name[:60]}`: {did_you_mean(name, names)}")

@@ -96,7 +96,7 @@ def verify(
     told = Options(name, documents=documents or None, ledger=ledger, ledger_key=key)
     decision = verify_model(model, trust, told)
     if format_ == "json":
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
         from bastide.report.signing_json import decision_json
 
         put(dumps(decision_json(decision)), output, quiet)

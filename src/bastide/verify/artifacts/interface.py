@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from bastide.verify.artifacts.model import Finding, Severity, Tier
@@ -37,7 +38,11 @@ class Spent:
     """Bytes that were searched for secrets."""
 
 
-@dataclass(frozen=True, slots=True)
+HEAD = 1024
+"""Bytes that are taken once: every reader asks for some of them."""
+
+
+@dataclass(frozen=True)
 class Source:
     """Bytes to be read: a file, or a member of an archive."""
 
@@ -50,15 +55,19 @@ class Source:
         """Bytes."""
         return len(self.data)
 
-    @property
+    @cached_property
     def extension(self) -> str:
         """Lower case, without the dot: `pkl`."""
         base = self.name.replace("\\", "/").rpartition("/")[2]
         return base.rpartition(".")[2].lower() if "." in base else ""
 
+    @cached_property
+    def _beginning(self) -> bytes:
+        return bytes(self.data[:HEAD])
+
     def head(self, count: int = 64) -> bytes:
         """The first bytes."""
-        return bytes(self.data[:count])
+        return self._beginning[:count] if count <= HEAD else bytes(self.data[:count])
 
 
 @dataclass(slots=True)

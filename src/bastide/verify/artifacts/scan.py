@@ -8,7 +8,6 @@ import mmap
 import os
 import stat
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ ENGINE = "1"
 ARCHIVES = frozenset({"zip", "tar", "compressed"})
 """Formats whose members are read one by one."""
 SMALL = 1 << 20
-"""Bytes up to which a file in a store is fetched as a whole, and with it its digest."""
+"""Bytes up to which a file is read at once; one in a store is fetched as a whole then, and with it its digest."""
 LARGE = 16 << 20
 """Bytes from which on a file is hashed while it is read: a second core does it."""
 
@@ -100,6 +99,8 @@ def scan_bytes(data: Buffer, name: str = "", limits: Limits = Limits()) -> FileR
         format = read_all(Source(name, data), scan)
         digest = hashlib.sha256(data)
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(1) as beside:
             hashing = beside.submit(hashlib.sha256, data)
             format = read_all(Source(name, data), scan)
@@ -160,7 +161,7 @@ def _order(finding: Finding) -> tuple[int, str, int]:
 
 
 class _Mapped:
-    """A file's bytes without reading them into memory."""
+    """A file's bytes, those of a large one without reading them into memory."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -172,7 +173,14 @@ class _Mapped:
         if not stat.S_ISREG(facts.st_mode):
             os.close(self._file)
             raise OSError(0, "no regular file")
-        self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) if facts.st_size else b""
+        if facts.st_size <= SMALL:
+            # Mapping costs more than reading.
+            self._map: Buffer = os.read(self._file, facts.st_size)
+            if len(self._map) != facts.st_size:
+                os.close(self._file)
+                raise OSError(0, "it changed while it was read")
+        else:
+            self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
         return self._map
 
     def __exit__(self, *_: object) -> None:

@@ -33,7 +33,7 @@ def coverage(format_: str, output: Path | None, packs: tuple[Path, ...], missing
     groups = compute.coverage(catalog)
     if format_ == "json":
         from bastide.report.catalog import coverage_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(coverage_json(groups, catalog)), output)
     else:

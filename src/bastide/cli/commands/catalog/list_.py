@@ -31,7 +31,7 @@ def list_(what: str | None, format_: str, output: Path | None, packs: tuple[Path
     catalog = read_catalog(packs)
     if format_ == "json":
         from bastide.report.catalog import catalog_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(catalog_json(catalog, (what,) if what else WHAT)), output)
     else:

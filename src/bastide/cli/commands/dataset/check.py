@@ -113,7 +113,7 @@ def check(
         put(check_table(report, threshold, to_screen=output is None), output, quiet)
     else:
         from bastide.report.dataset_json import dataset_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(dataset_json(report, threshold)), output, quiet)
     ctx.exit({Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNKNOWN: 3}[report.verdict(threshold)])

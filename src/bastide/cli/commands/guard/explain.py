@@ -107,7 +107,7 @@ def explain(
     found = explained(policy, _question(policy, asked))
     if format_ == "json":
         from bastide.guard.policy.show import explanation_data
-        from bastide.report.json_ import dumps, head
+        from bastide.report.document import dumps, head
 
         put(dumps({**head(), **explanation_data(found)}), output, quiet)
     else:
@@ -190,7 +190,7 @@ def _from_log(policy: CompiledPolicy, log: Path, request: str, format_: str, to_
         raise UsageError(f"{log}: says nothing about a decision in the request `{request[:80]}`")
     if format_ == "json":
         from bastide.guard.policy.show import recorded_data
-        from bastide.report.json_ import dumps, head
+        from bastide.report.document import dumps, head
 
         return dumps({**head(), "request": request, "decisions": [recorded_data(one) for one in found]})
     return "\n".join(_recorded(one, to_screen) for one in found)

@@ -57,7 +57,7 @@ def policy(
         put(compiled.schema, output, quiet)
     elif format_ == "json":
         from bastide.guard.policy.show import policy_data
-        from bastide.report.json_ import dumps, head
+        from bastide.report.document import dumps, head
 
         put(dumps({**head(), **policy_data(compiled)}), output, quiet)
     elif format_ == "cedar":

@@ -84,7 +84,7 @@ def replay(
     keep_inputs([output], *traces, plan, settings)
     replayed = _replay(traces, plan, settings, packs, actor)
     if format_ == "json":
-        from bastide.report.json_ import dumps, head
+        from bastide.report.document import dumps, head
 
         put(dumps({**head(), **_document(replayed)}), output, quiet)
     else:

@@ -68,7 +68,7 @@ def verify(
     report, *parts = reports = verify_all(folder, pems or None, anchors)
     worst = max((one.state for one in reports), key=list(CODES).index)
     if format_ == "json":
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps({**report.document(), "state": worst, "parts": [part.document() for part in parts]}), output)
     else:

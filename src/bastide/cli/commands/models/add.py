@@ -76,7 +76,7 @@ def add(
             problems.append(one_line(str(problem)))
     if format_ == "json":
         from bastide.report.admission_json import models_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(models_json(versions, problems)), output, quiet)
     else:

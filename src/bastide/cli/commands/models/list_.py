@@ -32,7 +32,7 @@ def list_(*, registry: Path, stage: str | None, format_: str, output: Path | Non
     versions = [v for v in SqliteRegistry(registry, make=False).versions() if stage is None or v.stage == stage]
     if format_ == "json":
         from bastide.report.admission_json import models_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(models_json(versions)), output, quiet)
     else:

@@ -36,7 +36,7 @@ def show(*, name: str, registry: Path, format_: str, output: Path | None, quiet:
     found = entries(kept, versions)
     if format_ == "json":
         from bastide.report.admission_json import history_json
-        from bastide.report.json_ import dumps
+        from bastide.report.document import dumps
 
         put(dumps(history_json(found)), output, quiet)
     else:

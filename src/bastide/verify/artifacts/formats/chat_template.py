@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from bastide.verify.artifacts.formats._templates import check_template
 from bastide.verify.artifacts.interface import Scan, Source
 
 EXTENSIONS = frozenset({"jinja", "jinja2", "j2"})
@@ -20,4 +19,7 @@ class ChatTemplateReader:
 
     def read(self, source: Source, scan: Scan) -> None:
         """The whole file is one template."""
+        # Late: few files have templates, and Jinja takes a tenth of the start.
+        from bastide.verify.artifacts.formats._templates import check_template
+
         check_template(bytes(source.data), scan)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bastide.verify.artifacts.formats._gguf import SIZES, Broken, Fields, Value
-from bastide.verify.artifacts.formats._templates import check_template
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.model import Severity, Tier
 
@@ -103,6 +102,9 @@ class _File:
         if value.text is None:
             self._bad("template", "has a chat template that is no text", value.offset, name)
         elif (below := self._scan.below(name)) is not None:
+            # Late: few files have templates, and Jinja takes a tenth of the start.
+            from bastide.verify.artifacts.formats._templates import check_template
+
             check_template(value.text, below)
 
     def _tensors(self, count: int, alignment: int) -> Iterator[tuple[int, int, int]]:

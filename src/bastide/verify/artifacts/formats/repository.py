@@ -11,7 +11,6 @@ from typing import Any
 from bastide.verify.artifacts.formats._json import NotJson, parse_json, texts_of, walk
 from bastide.verify.artifacts.formats._monai import expressions
 from bastide.verify.artifacts.formats._repository_rules import RULES, SETS, everywhere, index
-from bastide.verify.artifacts.formats._templates import check_template
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.model import Finding, Severity, Tier
 
@@ -142,6 +141,9 @@ def _templates(document: Any, scan: Scan) -> None:
     for name, template in named.items():
         below = scan.below(f"chat_template.{name}" if name else "chat_template") if isinstance(template, str) else None
         if below is not None and isinstance(template, str):
+            # Late: few files have templates, and Jinja takes a tenth of the start.
+            from bastide.verify.artifacts.formats._templates import check_template
+
             check_template(template, below)
         elif template is not None and not isinstance(template, str):
             scan.malformed("repository/template", "a chat template is no text", evidence=name)
