@@ -28,6 +28,8 @@ Task = Callable[[str, int], FileReport]
 """The scan of a file in a process that had so many bytes of address space before."""
 AHEAD = 256
 """Reports that wait for an earlier file before no more are begun: they come in the order of the files."""
+IN_HAND = 3
+"""Files that a process has been given: it is never without one while its answer travels. Few, lest a large one hold up others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +63,53 @@ class _Pool:
         self._workers = [_Worker(seconds, task) for _ in range(max(1, jobs))]
 
     def reports(self, paths: Iterator[str]) -> Iterator[FileReport]:
+        numbered = enumerate(paths)
         waiting: deque[int] = deque()
         done: dict[int, FileReport] = {}
-        begun = 0
         more = True
         while more or waiting:
-            for worker in self._workers:
-                if worker.idle and more and len(waiting) < AHEAD:
-                    path = next(paths, None)
-                    more = path is not None
-                    if path is not None:
-                        worker.begin(begun, path)
-                        waiting.append(begun)
-                        begun += 1
+            more = self._hand_out(numbered, waiting)
             self._collect(done)
             while waiting and waiting[0] in done:
                 yield done.pop(waiting.popleft())
 
+    def _hand_out(self, numbered: Iterator[tuple[int, str]], waiting: deque[int]) -> bool:
+        """Gives each process something to do, those with the least first; whether there may be more."""
+        while len(waiting) < AHEAD:
+            worker = min(self._workers, key=lambda w: len(w.in_hand))
+            if len(worker.in_hand) >= IN_HAND:
+                return True
+            file = next(numbered, None)
+            if file is None:
+                return False
+            worker.give(file)
+            waiting.append(file[0])
+        return True
+
     def _collect(self, done: dict[int, FileReport]) -> None:
-        busy = [w for w in self._workers if not w.idle]
+        busy = [w for w in self._workers if w.in_hand]
         if not busy:
             return
         soonest = min(w.deadline for w in busy) - time.monotonic()
         ready = wait([w.pipe for w in busy], max(0.0, soonest))
         for at, worker in enumerate(self._workers):
-            if worker.idle:
-                continue
             if worker.pipe in ready:
-                number, report = worker.end()
-            elif time.monotonic() >= worker.deadline:
-                number, report = worker.number, worker.failed(f"over {self._seconds:g} seconds (--timeout)")
+                number, report = worker.answer()
+            elif worker.in_hand and time.monotonic() >= worker.deadline:
+                number, report = worker.failed(f"over {self._seconds:g} seconds (--timeout)")
             else:
                 continue
             done[number] = report
             if worker.broken:
-                worker.close()
-                self._workers[at] = _Worker(self._seconds, self._task)
+                self._workers[at] = self._instead_of(worker)
+
+    def _instead_of(self, broken: _Worker) -> _Worker:
+        """A new process, which gets what the other had not come to."""
+        broken.close()
+        worker = _Worker(self._seconds, self._task)
+        for file in broken.in_hand:
+            worker.give(file)
+        return worker
 
     def close(self) -> None:
         for worker in self._workers:
@@ -104,7 +117,7 @@ class _Pool:
 
 
 class _Worker:
-    """A process, and the file that it is at."""
+    """A process, and the files that it was given."""
 
     def __init__(self, seconds: float, task: Task) -> None:
         # Forked: a new interpreter would take longer than most files.
@@ -114,27 +127,35 @@ class _Worker:
         self._process.start()
         theirs.close()
         self._seconds = seconds
-        self.idle, self.broken = True, False
-        self.number, self.path, self.deadline = 0, "", 0.0
+        self.broken = False
+        self.in_hand: deque[tuple[int, str]] = deque()
+        """Number and path; it is at the first."""
+        self.deadline = 0.0
 
-    def begin(self, number: int, path: str) -> None:
-        self.number, self.path, self.idle = number, path, False
-        self.deadline = time.monotonic() + self._seconds
+    def give(self, file: tuple[int, str]) -> None:
+        """One more to read."""
+        if not self.in_hand:
+            self.deadline = time.monotonic() + self._seconds
+        self.in_hand.append(file)
         with contextlib.suppress(OSError):
             # A process that has gone is found when its answer is read.
-            self.pipe.send_bytes(path.encode("utf-8", "surrogateescape"))
+            self.pipe.send_bytes(file[1].encode("utf-8", "surrogateescape"))
 
-    def end(self) -> tuple[int, FileReport]:
-        self.idle = True
+    def answer(self) -> tuple[int, FileReport]:
+        """The number of the file that it has read, and the report."""
         try:
-            return self.number, msgspec.msgpack.decode(self.pipe.recv_bytes(), type=FileReport)
+            report = msgspec.msgpack.decode(self.pipe.recv_bytes(), type=FileReport)
         except (EOFError, OSError):
-            return self.number, self.failed("the scan of it ended early, most likely for want of memory (--memory)")
+            return self.failed("the scan of it ended early, most likely for want of memory (--memory)")
+        self.deadline = time.monotonic() + self._seconds
+        return self.in_hand.popleft()[0], report
 
-    def failed(self, why: str) -> FileReport:
-        self.idle, self.broken = True, True
+    def failed(self, why: str) -> tuple[int, FileReport]:
+        """The number of the file at which it has failed, and a report that says why."""
+        self.broken = True
+        number, path = self.in_hand.popleft()
         unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
-        return FileReport(self.path, "unread", "", (unread,), self._seconds)
+        return number, FileReport(path, "unread", "", (unread,), self._seconds)
 
     def close(self) -> None:
         self.pipe.close()
