@@ -95,9 +95,10 @@ def read_rule(path: Path, root: Path) -> Rule:
 
 
 @cache
-def builtin() -> tuple[Rule, ...]:
-    """All rules that ship with the package, in the order of their ids."""
-    return tuple(read_rule(path, KNOWLEDGE) for path in sorted(KNOWLEDGE.glob("*/**/*.yaml")))
+def builtin(*ids: str) -> tuple[Rule, ...]:
+    """The rules that ship with the package, in the order of their ids: all, or those whose ids fit globs (each rule takes a millisecond)."""
+    files = {path for id in ids or ("*/**/*",) for path in KNOWLEDGE.glob(f"{id}.yaml")}
+    return tuple(read_rule(path, KNOWLEDGE) for path in sorted(files))
 
 
 def example(text: str | tuple[str, ...]) -> str:

@@ -118,5 +118,4 @@ def _signs() -> Any:
 def _matcher() -> Matcher:
     from bastide.recognise.rules import builtin, matcher
 
-    wanted = (rule for rule in builtin() if rule.id.startswith("secret/") or rule.id in _PERSONAL)
-    return matcher(tuple(rule for rule in wanted if rule.id not in _VAGUE))
+    return matcher(tuple(rule for rule in builtin("secret/**/*", *_PERSONAL) if rule.id not in _VAGUE))

@@ -37,7 +37,7 @@ _TOOLS = re.compile(
 @cache
 def rules() -> Matcher:
     """The rules for instructions in what a model reads."""
-    return matcher(tuple(r for r in builtin() if r.id.startswith("injection/") and "retrieved" in r.directions))
+    return matcher(tuple(r for r in builtin("injection/**/*") if "retrieved" in r.directions))
 
 
 def look(
