@@ -173,4 +173,7 @@ def _pieces(source: Any) -> Iterator[bytes]:
 
 
 def _why(problem: Exception) -> str:
+    if isinstance(problem, FileNotFoundError):
+        # `fsspec` says so too when no server answers.
+        return "there is no such file, or nothing answers there"
     return " ".join(f"{type(problem).__name__}: {problem}".split())[:300]

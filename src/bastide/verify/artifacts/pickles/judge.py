@@ -230,7 +230,7 @@ class Judge:
         elif entry.standing is Standing.UNKNOWN:
             self._put(
                 "imports-unknown", Tier.POLICY, Severity.MEDIUM, value.offset, value.path,
-                f"imports `{value}`: loading runs the code of `{value.module}`, which isn't in the file",
+                f"imports `{value}`: loading imports `{value.module}`, of which nothing is known here",
             )  # fmt: skip
 
     # Callables with rules of their own
