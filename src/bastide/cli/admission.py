@@ -185,8 +185,8 @@ def named(registry: Registry, name: str, exactly: bool = False) -> Version:
     match = _NAMED.match(name)
     versions = registry.versions(match[1]) if match else []
     if match is None or not versions:
-        known = sorted({str(v) if match and match[2] else v.name for v in registry.versions()})
-        raise UsageError(f"there is no model `{one_line(name)[:80]}`: {did_you_mean(name, known)}")
+        names = sorted({str(v) if match and match[2] else v.name for v in registry.versions()})
+        raise UsageError(f"there is no model `{one_line(name)[:80]}`: {did_you_mean(name, names)}")
     if match[2] is None:
         if exactly:
             raise UsageError(f"say which version: {one_line(str(versions[-1]))} is the newest")
