@@ -104,6 +104,17 @@ def test_a_proposal_keeps_comments_and_closes_the_gap(repository: Path) -> None:
     assert again.of(Standing.UNDOCUMENTED, Standing.CONTRADICTED, Standing.MISSING) == []
 
 
+def test_a_proposal_names_the_new_place(repository: Path) -> None:
+    """A value that was found elsewhere, under a line that said where: both change."""
+    old = 'authentication: {value: shared-key, source: discovered, evidence: "compose.yaml:99"}'
+    text = PLAN.replace("authentication: shared-key", old)
+    plan, found, merged = compared(text, repository)
+    (contradicted,) = merged.of(Standing.CONTRADICTED)
+    after = applied(text, proposal(text, "bastide.yaml", plan, found, merged, load_vocabulary()))
+    assert f'authentication: {{value: none, source: discovered, evidence: "{contradicted.place}"}}' in after
+    assert "compose.yaml:99" not in after
+
+
 def test_nothing_to_propose(repository: Path) -> None:
     """A design that has everything needs no patch."""
     plan, found, merged = compared(PLAN, repository)

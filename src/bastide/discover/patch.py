@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bastide.discover.merge import Difference, Merge, Standing
+from bastide.discover.merge import NOWHERE, Difference, Merge, Standing
 from bastide.discover.plan import to_plan
 from bastide.discover.result import Discovery
 from bastide.errors import InputError
@@ -55,23 +55,30 @@ Edit = tuple[int, bool, list[str]]
 # --- changed values -------------------------------------------------------------------------------------------------
 def _values(root: Node, lines: Sequence[str], merged: Merge) -> Iterator[Edit]:
     rows: dict[int, str] = {}
-    changes = [(node, d.found) for d in merged.of(Standing.CONTRADICTED) if (node := _value_node(root, d)) is not None]
+    changes = [change for d in merged.of(Standing.CONTRADICTED) for change in _changes(root, d)]
     for node, value in sorted(changes, key=lambda c: (c[0].line, -c[0].column)):
         row, column = node.line - 1, node.column - 1
         line = rows.get(row, lines[row])
-        if line[column : column + len(node.written)] == node.written and node.written:
-            rows[row] = line[:column] + _written(value) + line[column + len(node.written) :]
+        old = node.written if node.plain else f"{line[column]}{node.written}{line[column]}"
+        if line[column : column + len(old)] == old and node.written:
+            rows[row] = line[:column] + value + line[column + len(old) :]
     for row, line in rows.items():
         yield row, True, [line]
 
 
-def _value_node(root: Node, difference: Difference) -> Node | None:
+def _changes(root: Node, difference: Difference) -> Iterator[tuple[Node, str]]:
+    """Scalars of the plan's text and what they become: the value, and where it was found when the plan said where."""
     components = root.get("components")
     component = components.get(difference.part) if components is not None else None
     node = component.get(difference.attribute) if component is not None and component.is_map else None
+    evidence = node.get("evidence") if node is not None and node.is_map else None
     if node is not None and node.is_map:
         node = node.get("value")
-    return node if node is not None and not node.is_list and node.plain else None
+    if node is None or node.is_list or not node.plain:
+        return
+    yield node, _written(difference.found)
+    if evidence is not None and difference.place != NOWHERE:
+        yield evidence, scalar(str(difference.place))
 
 
 def _written(value: Value | None) -> str:
