@@ -41,6 +41,9 @@ class State(StrEnum):
     """It can't be told from the files."""
 
 
+TEXT = 200
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
     """An attribute as read."""
@@ -52,7 +55,7 @@ class Value:
     refs: tuple[str, ...] = ()
     """What it is made from: ids of other resources, `env:NAME`, `var:name`, `secret:name`. Kept when the value is known too."""
     text: str = ""
-    """As written, where it could not be evaluated, at most 200 characters."""
+    """As written, where it could not be evaluated, at most `TEXT` characters."""
 
     @property
     def known(self) -> bool:
