@@ -46,7 +46,7 @@ def options(command: Iterable[Value]) -> Value:
             before, given = None, False
         else:
             _put(found, before, word)
-            before, given = word.data, before is not None and before.startswith("-")
+            before, given = word.data, (before or "").startswith("-")
     _flush(found, before, Value(True, place))
     return Value(found, place)
 
