@@ -33,7 +33,7 @@ SERVERS = {
 )
 def test_a_server_that_is_fetched(tmp_path: Path, form: str, package: str, pinned: bool) -> None:
     found = facts(tmp_path, SERVERS[form].replace("PACKAGE", f'"{package}"'), "ai.mcp-server")
-    assert (found["package-runner"], found["pinned"]) == ("package", pinned)
+    assert (found["package-runner"], found["pinned"]) == ("npx", pinned)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_who_runs_an_agent_of_another_file(tmp_path: Path) -> None:
         "def ask(q: str):\n    return agent.invoke({'messages': [q]})\n"
     )
     found = flows(tmp_path, {"made.py": AGENT, "app.py": api})
-    assert found["made->agent:calls"] == "app.py:6"
+    assert found["app->agent:calls"] == "app.py:6"
 
 
 @pytest.mark.parametrize(

@@ -19,29 +19,31 @@ _LONGEST = 60
 
 
 def identified(groups: Sequence[Group], build: Callable[[Group, str], Found]) -> dict[int, Found]:
-    """`id(group)` -> its component. A name that several have is told apart by the folder, then the kind, then a digest of where it is declared."""
+    """`id(group)` -> its component. A name that several have is told apart by the folder, the kind, the file, at last a digest of where it stands."""
     names = {id(g): _ways(g) for g in groups}
     ids: dict[int, str] = {}
     open_ = list(groups)
-    for way in range(4):
+    for way in range(5):
         counts = Counter(names[id(g)][way] for g in open_)
         taken = set(ids.values())
         settled = [g for g in open_ if counts[names[id(g)][way]] == 1 and names[id(g)][way] not in taken]
         ids |= {id(g): names[id(g)][way] for g in settled}
         open_ = [g for g in open_ if id(g) not in ids]
     for number, group in enumerate(open_):
-        ids[id(group)] = f"{names[id(group)][3]}-{number}"
+        ids[id(group)] = f"{names[id(group)][-1]}-{number}"
     return {id(g): build(g, ids[id(g)]) for g in groups}
 
 
-def _ways(group: Group) -> tuple[str, str, str, str]:
+def _ways(group: Group) -> tuple[str, ...]:
     name, place = _name(group)
     folder = slug(posixpath.dirname(place).replace("/", "-"))
     in_folder = f"{folder}.{name}" if folder else name
     with_kind = f"{in_folder}-{slug(group.kind.rpartition('.')[2])}"
+    file = slug(posixpath.splitext(posixpath.basename(place))[0])
+    in_file = ".".join(part for part in (folder, file, name) if part)
     first = group.pieces[0].resource.id if group.pieces else f"{group.made[0][1].rule.prefix}:{group.made[0][1].name}"
     digest = blake2b(first.encode(errors="surrogatepass"), digest_size=3).hexdigest()
-    return name, in_folder, with_kind, f"{with_kind}-{digest}"
+    return name, in_folder, with_kind, in_file, f"{with_kind}-{digest}"
 
 
 def _name(group: Group) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bastide.discover.commands import options
 from bastide.discover.model import Place, Resource, State, Value
+from bastide.discover.packages import started
 from bastide.discover.types import Case, LinkRule, Make, Type, fits, glob
 
 Scalar = str | bool | tuple[str, ...]
@@ -55,6 +56,8 @@ class Piece:
     gifts: list[tuple[Value, Mapping[str, Fact]]] = field(default_factory=list)
     part_of: list[Value] = field(default_factory=list)
     absorbs: list[Value] = field(default_factory=list)
+    stands_for: list[Value] = field(default_factory=list)
+    does: list[Value] = field(default_factory=list)
     entries: tuple[str, ...] = ()
     """Ids of the entries that matched."""
 
@@ -103,9 +106,20 @@ def _values(resource: Resource, path: str) -> tuple[Value, ...]:
         )
     if path.startswith("$options."):
         return options(resource.find("command")).find(path.removeprefix("$options."))
+    if path in _STARTED:
+        return tuple(v for k, v in started(resource).items() if k == path)
     if path in _OWN:
         return (Value(_OWN[path](resource), resource.place),)
     return resource.find(path)
+
+
+_STARTED = frozenset({"$runner", "$package", "$reach"})
+
+
+def _class(type_: str) -> str:
+    """The class of which a call makes an object: `PineconeStore` of `call/js:@langchain/pinecone.PineconeStore.fromExistingIndex`."""
+    parts = type_.rpartition("/")[2].split(".")
+    return next((p for p in reversed(parts) if p[:1].isupper()), parts[-1])
 
 
 _OWN: Mapping[str, Callable[[Resource], str]] = {
@@ -113,6 +127,7 @@ _OWN: Mapping[str, Callable[[Resource], str]] = {
     "$type": lambda r: r.type,
     "$file": lambda r: r.place.file,
     "$id": lambda r: r.id,
+    "$class": lambda r: _class(r.type),
 }
 
 
@@ -144,7 +159,7 @@ def _apply(piece: Piece, type_: Type) -> None:
             piece.facts[name] = fact
     for path in type_.name:
         if not piece.label:
-            piece.label = next((t for v in _values(resource, path) if (t := as_text(v))), "")
+            piece.label = _label(path, resource)
     for prefix, paths in type_.identity.items():
         piece.names |= {
             f"{prefix}:{normal(prefix, t)}" for p in paths for v in _values(resource, p) if (t := as_text(v))
@@ -157,6 +172,20 @@ def _apply(piece: Piece, type_: Type) -> None:
         piece.gifts += [(value, facts) for value in resource.find(gift.to)] if facts else []
     piece.part_of += [v for path in type_.part_of for v in resource.find(path)]
     piece.absorbs += [v for path in type_.absorbs for v in resource.find(path)]
+    piece.does += [v for path in type_.does for v in resource.find(path)]
+    piece.stands_for += [v for path in type_.stands_for for v in resource.find(path)]
+
+
+_IDENTIFIER = re.compile(r"(?:\w+\.)*([A-Za-z]\w*)\Z")
+
+
+def _label(path: str, resource: Resource) -> str:
+    """A name that an attribute holds; of `@attribute`, the name of what is handed in there."""
+    for value in _values(resource, path.removeprefix("@")):
+        written = _IDENTIFIER.match(value.text) if path.startswith("@") else None
+        if text := written[1] if written else as_text(value):
+            return text
+    return ""
 
 
 def decide(cases: tuple[Case, ...], resource: Resource) -> Fact | None:

@@ -12,11 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bastide.discover.interpret import as_text, repository
+from bastide.discover.interpret import Piece, as_text, repository
 from bastide.discover.model import Place, Resource, State, Value
+from bastide.discover.types import fits
 
 CODE = ("python/file", "typescript/file")
 _API = re.compile(r"(?:openapi|swagger)\b", re.IGNORECASE)
+_FIRST = frozenset({"main", "app", "server", "api", "index", "__main__", "run", "cli"})
 _PACKAGED = frozenset(
     {
         "Dockerfile",
@@ -57,6 +59,23 @@ def with_programs(
     return [*(_described(r, ids, roots) for r in placed), *programs.values()]
 
 
+def named(piece: Piece) -> Piece:
+    """A program without a folder of its own is called after the file that makes it what it is, else after the one with which programs begin."""
+    resource = piece.resource
+    if resource.type != "program" or resource.scope or any(v.data for v in resource.find("root")):
+        return piece
+    wanted = piece.type.where.get("imports", ()) if piece.type is not None else ()
+    telling = [v.place.file for v in resource.find("imports") if (text := as_text(v)) and wanted and fits(text, wanted)]
+    first = [f for v in resource.find("files") if (f := as_text(v)) and _stem(f).lower() in _FIRST]
+    file = next(iter([*telling, *first]), resource.place.file)
+    changed = replace(resource, name=_stem(file), place=Place(file, 1))
+    return replace(piece, resource=changed, label=_stem(file))
+
+
+def _stem(file: str) -> str:
+    return posixpath.splitext(posixpath.basename(file))[0]
+
+
 def _described(resource: Resource, programs: Mapping[str, str], roots: set[str]) -> Resource:
     """A document that is called `openapi` or `swagger` describes the program in whose folder it stands; others may be somebody else's."""
     named = _API.match(posixpath.basename(resource.place.file)) if resource.type == "openapi/document" else None
@@ -80,9 +99,15 @@ def _root(file: str, roots: set[str]) -> str:
 
 def _program(root: str, code: list[Resource], container: str, libraries: Sequence[Resource]) -> Resource:
     place = Place(code[0].place.file, 1)
-    seen = {text: value for r in code for value in r.find("imports") if (text := as_text(value))}
+    seen: dict[str, Value] = {}
+    for value in (v for r in code for v in r.find("imports")):
+        seen.setdefault(as_text(value) or "", value)
+    files = Value(tuple(Value(r.place.file, r.place) for r in code), place)
     needs = Value(tuple(Value(r.type.partition("/")[2], r.place) for r in libraries), place)
-    body = Value({"imports": Value(tuple(seen.values()), place), "root": Value(root, place), "needs": needs}, place)
+    body = Value(
+        {"imports": Value(tuple(seen.values()), place), "root": Value(root, place), "needs": needs, "files": files},
+        place,
+    )
     name = posixpath.basename(root) or posixpath.splitext(posixpath.basename(code[0].place.file))[0]
     return Resource(f"{root or '.'}: program", "program", name, body, place, scope=root, part_of=container)
 

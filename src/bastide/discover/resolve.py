@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
 from bastide.discover.model import Place, Resource, State, Value
+from bastide.discover.programs import named
 from bastide.discover.result import Found, FoundFlow
 from bastide.discover.types import LinkRule, Make, Type, fits
 
@@ -31,6 +32,8 @@ _SHARED = ("provider",)
 _UNCALLED = ("identity", "network", "ops.")
 """Kinds that a variable may name without anything being sent to them."""
 _TEXT = 4096
+_MEANT = 200
+"""References that are followed to find what one of them stands for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +62,7 @@ def resolve(resources: Iterable[Resource], types: Iterable[Type]) -> tuple[list[
 class _Resolver:
     def __init__(self, resources: list[Resource], interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        pieces = [interpreter.piece(r) for r in resources]
+        pieces = [named(interpreter.piece(r)) for r in resources]
         self._groups: dict[str, Group] = {p.resource.id: Group([p], [], {}) for p in pieces}
         self._pieces = pieces
         self._named: dict[str, Group] = {}
@@ -67,21 +70,11 @@ class _Resolver:
 
     def result(self) -> tuple[list[Found], list[FoundFlow]]:
         self._join_variants()
-        for piece in self._pieces:
-            for value in piece.part_of:
-                self._join(value.refs, piece)
-            for value in piece.absorbs:
-                self._join(value.refs, piece)
+        self._join_parts()
         self._join_names()
-        for piece in self._pieces:
-            for pointer in piece.makes:
-                self._make(piece, pointer)
-        for piece in self._pieces:
-            self._give(piece)
-            for pointer in piece.links:
-                self._link(piece, pointer)
-        for piece in self._pieces:
-            self._addresses(piece)
+        for act in (self._become, self._made_by, self._give, self._linked, self._addresses):
+            for piece in self._pieces:
+                act(piece)
         found = identified(self._distinct(), self._found)
         return list(found.values()), list(_flows(self._flows, found))
 
@@ -106,6 +99,20 @@ class _Resolver:
             if len(alike) > 1 and any(p.resource.variant for p in alike):
                 for other in alike[1:]:
                     self._unite(alike[0].resource.id, other.resource.id)
+
+    def _join_parts(self) -> None:
+        for piece in self._pieces:
+            for value in piece.part_of:
+                self._join(value.refs, piece)
+            for value in piece.absorbs:
+                self._join(value.refs, piece)
+        for piece in self._pieces:
+            for value in piece.does:
+                self._join((r for r in value.refs if r in self._groups and self._is_function(self._groups[r])), piece)
+
+    @staticmethod
+    def _is_function(group: Group) -> bool:
+        return not group.kind and all(p.resource.type == "python/function" for p in group.pieces)
 
     def _join(self, refs: Iterable[str], piece: Piece) -> None:
         for ref in refs:
@@ -166,15 +173,45 @@ class _Resolver:
                     if group is not None and (name not in group.facts or group.facts[name].state is not State.KNOWN):
                         group.facts[name] = fact
 
-    def _link(self, piece: Piece, pointer: Pointer) -> None:
-        home = self._home(piece)
-        for target in self._targets(piece, pointer):
-            if target is not home:
-                self._flow(home, target, pointer.rule, piece, pointer.value.place)
+    def _become(self, piece: Piece) -> None:
+        """A function that is named where tools stand is a tool, and does what its code does."""
+        for pointer in piece.links:
+            for ref in self._meant(pointer.value.refs) if pointer.rule.function else ():
+                group = self._groups[ref]
+                if self._is_function(group):
+                    kind = f"function/{pointer.rule.function}"
+                    group.pieces[:] = [self._interpreter.piece(replace(p.resource, type=kind)) for p in group.pieces]
+
+    def _meant(self, refs: Iterable[str]) -> list[str]:
+        """The resources that references mean; for what only stands for others, those."""
+        found: dict[str, None] = {}
+        todo, seen = [*refs], set[str]()
+        while todo and len(seen) < _MEANT:
+            ref = todo.pop(0)
+            if ref in seen or ref not in self._groups:
+                continue
+            seen.add(ref)
+            group = self._groups[ref]
+            instead = [r for p in group.pieces for v in p.stands_for for r in _refs(v)] if not group.kind else []
+            todo += instead
+            if not instead:
+                found[ref] = None
+        return list(found)
+
+    def _made_by(self, piece: Piece) -> None:
+        for pointer in piece.makes:
+            self._make(piece, pointer)
+
+    def _linked(self, piece: Piece) -> None:
+        for pointer in piece.links:
+            home = self._home(piece, pointer.rule.around)
+            for target in self._targets(piece, pointer):
+                if target is not home:
+                    self._flow(home, target, pointer.rule, piece, pointer.value.place)
 
     def _targets(self, piece: Piece, pointer: Pointer) -> list[Group]:
         rule, value = pointer.rule, pointer.value
-        found = [self._groups[ref] for ref in value.refs if ref in self._groups]
+        found = [self._groups[ref] for ref in self._meant(value.refs)]
         if not found and rule.prefix and pointer.name:
             found = [g for n in self._keys(rule.prefix, pointer.name, piece) if (g := self._named.get(n))]
         if not found and pointer.name:
@@ -186,17 +223,23 @@ class _Resolver:
             found = [group]
         return [g for g in dict.fromkeys(found) if g.kind and (not rule.only or fits(g.kind, rule.only))]
 
-    def _home(self, piece: Piece) -> Group:
-        """The thing that acts: what a call in a file does, its program does."""
+    def _home(self, piece: Piece, around: bool = False) -> Group:
+        """The thing that acts: what a call in a file does, its program does; in a function that is a tool, the tool."""
         group, resource = self._groups[piece.resource.id], piece.resource
-        for _ in range(8):
+        if around and (above := self._groups.get(resource.part_of)) is not None:
+            group, resource = above, self._resource(resource.part_of, above)
+        for _ in range(12):
             if group.kind and not self._only_program(group):
                 return group
             above = self._groups.get(resource.part_of)
             if above is None:
                 return group
-            group, resource = above, next(p.resource for p in above.pieces)
+            group, resource = above, self._resource(resource.part_of, above)
         return group
+
+    @staticmethod
+    def _resource(id_: str, group: Group) -> Resource:
+        return next(p.resource for p in group.pieces if p.resource.id == id_)
 
     @staticmethod
     def _only_program(group: Group) -> bool:
@@ -283,6 +326,10 @@ class _Resolver:
             tuple(pieces),
             _scope(pieces),
         )
+
+
+def _refs(value: Value) -> list[str]:
+    return [*value.refs, *(r for _, leaf in value.leaves() for r in leaf.refs)]
 
 
 def _telling(piece: Piece) -> list[Place]:

@@ -91,6 +91,10 @@ class LinkRule(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Globs of names that are left out."""
     only: tuple[str, ...] = ()
     """Globs of the kinds of things that may be meant; without them any."""
+    function: str = ""
+    """Kind that a function of the folder gets by being named here: what is handed to an agent as a tool is one."""
+    around: bool = False
+    """The flow begins at what this stands in, not at the thing to which it belongs."""
     data: str = ""
     """What flows, in a word."""
 
@@ -129,7 +133,7 @@ class Type(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     kind: str = ""
     platform: str = ""
     name: tuple[str, ...] = ()
-    """Paths of attributes with its name; else the resource's."""
+    """Paths of attributes with its name, `@path` for the name of what is handed in there; else the resource's."""
     identity: dict[str, tuple[str, ...]] = {}
     """Prefix -> paths: names under which others refer to it, and by which it is recognised elsewhere."""
     also_named: tuple[str, ...] = ()
@@ -140,6 +144,10 @@ class Type(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     gives: tuple[Gift, ...] = ()
     part_of: tuple[str, ...] = ()
     """Paths whose reference names the thing of which this is only a part."""
+    stands_for: tuple[str, ...] = ()
+    """Paths of what is meant where this is named: a client is its servers, what wraps an agent is that agent."""
+    does: tuple[str, ...] = ()
+    """Paths of functions of the folder: what their code does, this does."""
     absorbs: tuple[str, ...] = ()
     """Paths whose references are only parts of this."""
     weak: bool = False
@@ -216,4 +224,9 @@ def glob(pattern: str) -> re.Pattern[str]:
 
 def fits(text: str, globs: tuple[str, ...]) -> bool:
     """Whether one of the globs matches the whole text."""
-    return any(glob(pattern).match(text) for pattern in globs)
+    return _one_of(globs).match(text) is not None
+
+
+@cache
+def _one_of(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, globs)) or r"(?!)", re.IGNORECASE)

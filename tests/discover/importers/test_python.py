@@ -59,13 +59,13 @@ def test_however_it_is_written_the_call_is_the_same(text: str) -> None:
         ("d", State.CONDITIONAL, "os.getenv('X', 'd')", "import os"),
         ("d", State.CONDITIONAL, "os.environ.get('X') or 'd'", "import os"),
         (None, State.UNKNOWN, "os.environ['X']", "import os"),
-        (None, State.UNKNOWN, "f()", "def f(): return 'm'"),
-        (None, State.UNKNOWN, "M", "M = 'a'\nM = 'b'"),
+        ("m", State.KNOWN, "f()", "def f(): return 'm'"),
+        ("b", State.CONDITIONAL, "M", "M = 'a'\nM = 'b'"),
         ("from-other", State.KNOWN, "CONSTANT", "from settings import CONSTANT"),
     ],
 )
 def test_arguments(expected: Any, state: State, argument: str, before: str) -> None:
-    """Constants, also of other modules; the environment; what is assigned twice isn't known."""
+    """Constants, also of other modules; the environment; what is assigned twice is what it was last, with a doubt."""
     found = calls(f"import openai\n{before}\nopenai.OpenAI(model={argument})", settings="CONSTANT = 'from-other'")[
         "openai.OpenAI"
     ]

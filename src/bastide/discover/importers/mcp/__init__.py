@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from bastide.discover.interface import Tree
-from bastide.discover.model import Place, Problem, Reading, Resource, Value
+from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
 from bastide.discover.readers.json_ import read_json
 from bastide.discover.readers.placeholders import SHELL, filled
 
@@ -17,6 +18,9 @@ _NAMES = frozenset(
      "mcp-servers.json", "mcp_settings.json", "cline_mcp_settings.json"}
 )  # fmt: skip
 _SETTINGS = frozenset({"settings.json", "settings.local.json"})
+_GIVEN = ("mcpServers", "servers", "mcp_servers", "connections", "0")
+"""Arguments of clients that hold servers by name."""
+_STARTS = frozenset({"command", "url", "httpUrl", "serverUrl"})
 _KEYS = ("mcpServers", "servers", "mcp.servers", "context_servers", "mcp.mcpServers")
 CLIENTS: Mapping[str, str] = {
     "claude_desktop_config.json": "claude-desktop",
@@ -72,9 +76,7 @@ def _servers(root: Value, file: str) -> Iterator[Resource]:
     for key in _KEYS:
         for servers in root.find(key):
             for name, server in (servers.data if isinstance(servers.data, Mapping) else {}).items():
-                if isinstance(server.data, Mapping) and {"command", "url", "httpUrl", "type", "serverUrl"} & set(
-                    server.data
-                ):
+                if isinstance(server.data, Mapping) and (_STARTS | {"type"}) & set(server.data):
                     yield mcp_server(name, server, file, f"{file}: {key}.{name}", client_of(file))
 
 
@@ -96,6 +98,27 @@ def mcp_server(name: str, server: Value, file: str, id_: str, client: str) -> Re
         f"url:{v.data.rstrip('/').lower()}" for v in Value(body, place).find("url") if isinstance(v.data, str)
     )
     return Resource(id_, "mcp/server", name, Value(body, place), place, names=(*names, f"mcp:{name}"), scope=file)
+
+
+def named_servers(call: Resource) -> tuple[Resource, list[Resource]]:
+    """A call with references to the servers that its arguments name, and these servers: `MultiServerMCPClient({"files": {"command": ...}})`."""
+    found: list[Resource] = []
+    body = dict(call.body.data)
+    for key in _GIVEN:
+        servers = body[key].data if key in body else None
+        if not isinstance(servers, Mapping):
+            continue
+        kept = dict(servers)
+        for name, server in servers.items():
+            if isinstance(server.data, Mapping) and _STARTS & set(server.data):
+                resource = mcp_server(name, server, call.place.file, f"{call.id}.{name}", "")
+                found.append(resource)
+                kept[name] = Value(None, server.place, State.UNKNOWN, (resource.id,))
+        body[key] = Value(kept, body[key].place)
+    if not found:
+        return call, []
+    body["servers-named"] = Value(True, call.place)
+    return replace(call, body=Value(body, call.place)), found
 
 
 def _client(root: Value, file: str) -> Iterator[Resource]:

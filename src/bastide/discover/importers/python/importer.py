@@ -9,11 +9,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 
+from bastide.discover.importers.mcp import named_servers
+from bastide.discover.importers.objects import on_the_only_one
+from bastide.discover.importers.python.acts import does
 from bastide.discover.importers.python.errors import OnError, around, on_error
-from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parse
+from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parameters, parse, scopes
 from bastide.discover.importers.python.names import Names
 from bastide.discover.importers.python.notebook import Code, notebook, parse_cells
-from bastide.discover.importers.python.values import Evaluator
+from bastide.discover.importers.python.values import Evaluator, set_name
 from bastide.discover.interface import Tree
 from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
 
@@ -25,24 +28,6 @@ _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _KEPT = 400
 """Parsed modules that are kept; a syntax tree takes a hundred times its text."""
-_CALLED = 400
-"""Names of called functions that a definition carries."""
-_ACTING = frozenset(
-    {
-        "subprocess",
-        "os",
-        "shutil",
-        "smtplib",
-        "socket",
-        "requests",
-        "httpx",
-        "urllib",
-        "aiohttp",
-        "sqlite3",
-        "builtins",
-        "paramiko",
-    }
-)
 
 
 class Python:
@@ -79,26 +64,33 @@ class _Reader:
             parts = dotted(file).split(".")
             for start in range(1, len(parts)):
                 self._by_name.setdefault(".".join(parts[start:]), file)
+        self._heads = {name.partition(".")[0] for name in self._by_name}
         self._modules: OrderedDict[str, Module | None] = OrderedDict()
         self._notebooks: dict[str, Code] = {}
+        self._functions: dict[str, dict[str, None]] = {}
+        self._known: set[str] = set()
+        self._sites: dict[str, list[tuple[str, int]]] = {}
+        """Function of the tree -> files in which it is called, with the number of the call there."""
         self._problems: dict[str, list[Problem]] = {}
 
     def read(self) -> Reading:
-        found: list[Resource] = []
-        made: set[str] = set()
-        others: list[str] = []
-        for file in self._files:
-            if self._mentions(file):
-                found += self._contents(file)
-                self._notebooks.pop(file, None)
-                made.add(dotted(file).rpartition(".")[2])
-            elif not file.endswith(".ipynb"):
-                others.append(file)
-        for file in others:
-            if self._uses(file, made):
-                found += self._contents(file)
+        telling = [file for file in self._files if self._mentions(file)]
+        made = {dotted(file).rpartition(".")[2] for file in telling}
+        rest = [f for f in self._files if f not in set(telling) and not f.endswith(".ipynb")]
+        telling += [file for file in rest if self._uses(file, made)]
+        # First who calls whom, in all of them: what a function is given stands elsewhere.
+        for file in telling:
+            self._module(file)
+        of_file: dict[str, list[Resource]] = {}
+        # Backwards, because the last are still at hand.
+        for file in reversed(telling):
+            module = self._module(file)
+            of_file[file] = list(self._resources(module)) if module is not None else []
+            self._notebooks.pop(file, None)
+        found = [resource for file in telling for resource in of_file[file]]
+        found += self._handed()
         problems = tuple(p for all_ in self._problems.values() for p in all_)
-        return Reading(tuple(found), problems, frozenset(self._files))
+        return Reading(tuple(on_the_only_one(found, self._tree.files)), problems, frozenset(self._files))
 
     def _mentions(self, file: str) -> bool:
         text = self._tree.read(file)
@@ -111,11 +103,6 @@ class _Reader:
             return False
         self._notebooks[file] = code
         return True
-
-    def _contents(self, file: str) -> Iterator[Resource]:
-        module = self._module(file)
-        if module is not None:
-            yield from self._resources(module)
 
     def _uses(self, file: str, modules: Set[str]) -> bool:
         """Whether it imports a module of one of these names: what is made there may be used here."""
@@ -139,26 +126,62 @@ class _Reader:
         if isinstance(parsed, Problem):
             self._problems.setdefault(file, []).append(parsed)
             parsed = None
-        if parsed is not None:
-            self._identify(parsed)
         self._modules[file] = parsed
+        if parsed is not None:
+            parsed.functions = self._functions.setdefault(file, {})
+            self._identify(parsed)
         if len(self._modules) > _KEPT:
             self._modules.popitem(last=False)
         return parsed
 
     # --- ids: before any value is evaluated, so that values can refer to calls that come later --------------------
     def _identify(self, module: Module) -> None:
-        names = Names(module, lambda n: self._named(n) if n != module.name else module)
-        taken: dict[str, int] = {}
-        for scope, call, assigned in module.calls:
+        names, taken = self._names(module), dict[str, int]()
+        sites = dict[str, list[tuple[str, int]]]() if module.file in self._known else self._sites
+        self._known.add(module.file)
+        for number, (scope, call, assigned) in enumerate(module.calls):
             called = names.qualified(call.func, scope)
-            if called.partition(".")[0] in self._roots:
+            if called.partition(".")[0] in self._heads and names.function(called) is not None:
+                sites.setdefault(called, []).append((module.file, number))
+            elif called.partition(".")[0] in self._roots and id(call) not in module.decorators:
                 name = ".".join(p for p in (scope, assigned or called.rpartition(".")[2]) if p)
                 taken[name] = taken.get(name, 0) + 1
                 module.ids[id(call)] = f"{module.file}: {name}" + (f"#{taken[name]}" if taken[name] > 1 else "")
+                if function := self._around(scope, module):
+                    module.functions[function] = None
+        for number, (scope, target, _) in enumerate(module.set):
+            if (called := names.qualified(target, scope)).partition(".")[0] in self._roots:
+                sites.setdefault(set_name(called), []).append((module.file, number))
+        self._identify_definitions(module, names)
+
+    def _identify_definitions(self, module: Module, names: Names) -> None:
         for name, definition in module.definitions.items():
             if self._marks(definition, name, names):
                 module.ids[id(definition)] = f"{module.file}: {name}"
+                module.functions.pop(name, None)
+        for name in module.functions:
+            module.ids.setdefault(id(module.definitions.get(name)), f"{module.file}: {name}")
+
+    def _names(self, module: Module) -> Names:
+        return Names(module, lambda n: self._named(n) if n != module.name else module)
+
+    @staticmethod
+    def _around(scope: str, module: Module) -> str:
+        """The innermost function around a scope; '' at the level of the module."""
+        inside = (
+            s for s in scopes(scope) if isinstance(module.definitions.get(s), (ast.FunctionDef, ast.AsyncFunctionDef))
+        )
+        return next(inside, "")
+
+    def _calls_of(self, function: str) -> Iterator[tuple[Names, str, ast.expr]]:
+        """The calls of a function of the tree; of a library's attribute (`package=Object.name`) what is assigned to it."""
+        for file, number in self._sites.get(function, ()):
+            module = self._module(file)
+            if module is not None and number < len(module.set if "=" in function else module.calls):
+                scope, _, value = (
+                    module.set[number] if "=" in function else (*module.calls[number][:2], module.calls[number][1])
+                )
+                yield self._names(module), scope, value
 
     def _marks(self, definition: Function | ast.ClassDef, name: str, names: Names) -> list[str]:
         """The decorators and base classes that come from a library in question."""
@@ -169,101 +192,107 @@ class _Reader:
 
     # --- resources --------------------------------------------------------------------------------------------------
     def _resources(self, module: Module) -> Iterator[Resource]:
-        names = Names(module, lambda n: self._named(n) if n != module.name else module)
-        values = Evaluator(names)
+        names = self._names(module)
+        values = Evaluator(names, self._calls_of)
         place = Place(module.file, 1)
         roots = sorted({n.partition(".")[0] for n in module.names.values()})
         body = Value({"imports": Value(tuple(Value(r, place) for r in roots), place)}, place)
-        file_id = f"{module.file}: module"
-        yield Resource(file_id, "python/file", module.file, body, place, scope=module.file)
+        yield Resource(f"{module.file}: module", "python/file", module.file, body, place, scope=module.file)
         for scope, call, assigned in module.calls:
             if id(call) in module.ids:
-                called = names.qualified(call.func, scope)
-                where = Place(module.file, call.lineno, call.end_lineno or call.lineno)
-                given = {**values.arguments(call, scope), "$on": self._receiver(call, scope, names, values)}
-                inside = module.definitions.get(scope)
-                if inside is not None and (failing := around(call, inside)) is not None:
-                    given["fails-open"] = _failing(failing, module.file)
-                arguments = Value(given, where)
-                name = assigned or called.rpartition(".")[2]
+                resource, servers = named_servers(self._call(call, scope, assigned, values))
+                yield resource
+                yield from servers
+        for scope, target, value in module.set:
+            called = names.qualified(target, scope)
+            if called.partition(".")[0] in self._roots:
+                where = Place(module.file, target.lineno)
+                given, id_ = Value({"0": values.value(value, scope)}, where), f"{module.file}: {scope}={called}"
                 yield Resource(
-                    module.ids[id(call)], f"call/{called}", name, arguments, where, scope=module.file, part_of=file_id
+                    id_, f"set/{called}", target.attr, given, where, scope=module.file, part_of=_owner(scope, module)
                 )
         for name, definition in module.definitions.items():
             for mark in self._marks(definition, name, names) if id(definition) in module.ids else ():
-                yield self._definition(name, definition, mark, values, file_id)
+                yield self._definition(name, definition, f"definition/{mark}", values)
                 break
 
-    def _receiver(self, call: ast.Call, scope: str, names: Names, values: Evaluator) -> Value:
-        """The object whose method is called: `client` in `client.chat.completions.create()`, with what made it."""
-        node: ast.expr = call.func
-        while isinstance(node, ast.Attribute):
-            node = node.value
-            value = values.value(node, scope)
-            if value.refs:
-                return replace(value, place=Place(names.module.file, call.lineno))
-        return Value(None, Place(names.module.file, call.lineno))
+    def _call(self, call: ast.Call, scope: str, assigned: str, values: Evaluator) -> Resource:
+        module = values.names.module
+        called = values.names.qualified(call.func, scope)
+        where = Place(module.file, call.lineno, call.end_lineno or call.lineno)
+        given = {**values.arguments(call, scope), "$on": receiver(call.func, scope, values)}
+        inside = module.definitions.get(scope)
+        if inside is not None and (failing := around(call, inside)) is not None:
+            given["fails-open"] = _failing(failing, module.file)
+        own = next(
+            (d for key in ("name", "id") if key in given and isinstance(d := given[key].data, str) and len(d) <= 80), ""
+        )
+        name, part_of = assigned or own or called.rpartition(".")[2], _owner(scope, module)
+        return Resource(
+            module.ids[id(call)], f"call/{called}", name, Value(given, where), where, scope=module.file, part_of=part_of
+        )
 
-    def _definition(
-        self, name: str, definition: Function | ast.ClassDef, mark: str, values: Evaluator, file_id: str
-    ) -> Resource:
-        names = values.names
-        module = names.module
+    def _handed(self) -> Iterator[Resource]:
+        """Functions that call a library, or are handed to one; more of them come up while they are looked at."""
+        done: set[tuple[str, str]] = set()
+        while todo := [(f, n) for f, names in self._functions.items() for n in names if (f, n) not in done]:
+            for file, name in todo:
+                done.add((file, name))
+                module = self._module(file)
+                function = module.definitions.get(name) if module is not None else None
+                if module is not None and isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    module.ids.setdefault(id(function), f"{file}: {name}")
+                    values = Evaluator(self._names(module), self._calls_of)
+                    yield self._definition(name, function, "python/function", values)
+
+    def _definition(self, name: str, definition: Function | ast.ClassDef, kind: str, values: Evaluator) -> Resource:
+        module, outer = values.names.module, name.rpartition(".")[0]
         place = Place(module.file, definition.lineno, definition.end_lineno or definition.lineno)
         marked = next((d for d in definition.decorator_list if isinstance(d, ast.Call)), None)
-        body = values.arguments(marked, name.rpartition(".")[0]) if marked is not None else {}
-        doc = ast.get_docstring(definition) or ""
-        body["doc"] = Value(doc[:1000], place)
-        body["calls"] = Value(tuple(_called(module, name, names)), place)
+        body = values.arguments(marked, outer) if marked is not None else {}
+        body["doc"] = Value((ast.get_docstring(definition) or "")[:1000], place)
+        body |= does(name, values, place)
+        if definition.decorator_list:
+            first = definition.decorator_list[0]
+            body["$on"] = receiver(first.func if isinstance(first, ast.Call) else first, outer, values)
+            place = Place(module.file, first.lineno, place.end)
         if (failing := on_error(definition)) is not None:
             body["fails-open"] = _failing(failing, module.file)
-        if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            arguments = [*definition.args.posonlyargs, *definition.args.args, *definition.args.kwonlyargs]
-            body["parameters"] = Value(
-                tuple(Value(a.arg, Place(module.file, a.lineno)) for a in arguments if a.arg not in ("self", "cls")),
-                place,
-            )
-        else:
+        if isinstance(definition, ast.ClassDef):
             body |= {
                 k.rpartition(":")[2]: values.value(v, name)
                 for k, v in module.values.items()
                 if k.rpartition(":")[0] == name
             }
-        if definition.decorator_list:
-            place = Place(module.file, definition.decorator_list[0].lineno, place.end)
+        else:
+            given = [
+                Value(a.arg, Place(module.file, a.lineno))
+                for a in parameters(definition)
+                if a.arg not in ("self", "cls")
+            ]
+            body["parameters"] = Value(tuple(given), place)
         return Resource(
-            module.ids[id(definition)],
-            f"definition/{mark}",
-            definition.name,
-            Value(body, place),
-            place,
-            scope=module.file,
-            part_of=file_id,
-        )
+            module.ids[id(definition)], kind, definition.name, Value(body, place), place, scope=module.file, part_of=_owner(outer, module)
+        )  # fmt: skip
+
+
+def _owner(scope: str, module: Module) -> str:
+    """The nearest function or class around a scope that is a resource; else the file."""
+    ids = (module.ids.get(id(module.definitions.get(s))) for s in scopes(scope) if s)
+    return next((i for i in ids if i), f"{module.file}: module")
+
+
+def receiver(node: ast.expr, scope: str, values: Evaluator) -> Value:
+    """The object whose method is called: `client` in `client.chat.completions.create()`, with what made it."""
+    place = Place(values.names.module.file, node.lineno)
+    while isinstance(node, ast.Attribute):
+        node = node.value
+        value = values.value(node, scope)
+        if value.refs:
+            return replace(value, place=place)
+    return Value(None, place)
 
 
 def _failing(failing: OnError, file: str) -> Value:
     state = State.UNKNOWN if failing.passes is None else State.KNOWN
     return Value(failing.passes, Place(file, failing.line), state)
-
-
-def _called(module: Module, name: str, names: Names) -> list[Value]:
-    """What a definition calls, itself and through functions of the same file."""
-    found: dict[str, Value] = {}
-    seen, todo = set(), [name]
-    while todo and len(found) < _CALLED:
-        current = todo.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        for scope, call, _ in module.calls:
-            if scope != current and not scope.startswith(current + "."):
-                continue
-            called = names.qualified(call.func, scope)
-            inside = called.removeprefix(module.name + ".")
-            if inside != called and inside in module.definitions:
-                todo.append(inside)
-            elif called:
-                refs = (module.ids[id(call)],) if id(call) in module.ids else ()
-                found.setdefault(called, Value(called, Place(module.file, call.lineno), State.KNOWN, refs))
-    return list(found.values())

@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bastide.discover.model import Place, Problem
+from bastide.discover.model import Place, Problem, Value
 
 Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 NODES = 400_000
 """Nodes of one module; a larger one isn't read."""
+_SEVERAL = 8
+_GROWS = frozenset({"append", "extend", "insert", "add", "update"})
 
 
 @dataclass(slots=True)
@@ -29,12 +31,30 @@ class Module:
     """Name in the module -> what was imported under it, qualified."""
     values: dict[str, ast.expr] = field(default_factory=dict)
     """`name`, `function:name` or `Class:self.name` -> the expression that is assigned, for names with one assignment."""
+    several: dict[str, list[ast.expr]] = field(default_factory=dict)
+    """The same for names that are assigned more than once: the first of the expressions, in the order of the text."""
+    grown: dict[str, list[ast.expr]] = field(default_factory=dict)
+    """What is added to a list later: `tools.append(x)`, `tools += more`."""
     definitions: dict[str, Function | ast.ClassDef] = field(default_factory=dict)
     """Qualified name in the module -> the definition."""
     calls: list[tuple[str, ast.Call, str]] = field(default_factory=list)
     """Scope, call, and the name to which it is assigned ('' when it isn't)."""
+    decorators: set[int] = field(default_factory=set)
+    """`id(node)` of the calls that decorate a definition."""
+    returned: dict[str, list[ast.expr]] = field(default_factory=dict)
+    """Function -> what it returns or yields by itself, the first of the expressions."""
+    known: dict[tuple[int, str], Value | None] = field(default_factory=dict)
+    """Node and scope -> its value, of what was evaluated before; None while it is."""
+    within: dict[str, list[tuple[str, ast.Call]]] = field(default_factory=dict)
+    """Scope -> the calls in it and in functions in it; filled when it is first asked for."""
+    names_of: dict[tuple[int, str], str] = field(default_factory=dict)
+    """Node and scope -> qualified name, of what was looked up before."""
     ids: dict[int, str] = field(default_factory=dict)
     """`id(node)` -> id of the resource that the call or definition became."""
+    set: list[tuple[str, ast.Attribute, ast.expr]] = field(default_factory=list)
+    """Scope, attribute and expression where an attribute of another object is set: `Settings.llm = ...`."""
+    functions: dict[str, None] = field(default_factory=dict)
+    """Names of functions that are resources though no library marks them: they call one, or are handed to one."""
 
 
 def dotted(file: str) -> str:
@@ -75,7 +95,7 @@ class _Collector:
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._assigned: dict[str, int] = {}
+        self._assigned: dict[str, list[ast.expr]] = {}
         self._named: dict[int, str] = {}
 
     def collect(self) -> None:
@@ -87,19 +107,34 @@ class _Collector:
             if count > NODES:
                 raise _TooLarge
             inner, inner_owner = self._visit(node, scope, owner)
-            stack += [(child, inner, inner_owner) for child in reversed(list(ast.iter_child_nodes(node)))]
-        for name, times in self._assigned.items():
-            if times > 1:
+            stack += [(child, inner, inner_owner) for child in _children(node)]
+        for name, values in self._assigned.items():
+            if len(values) > 1:
                 self._module.values.pop(name, None)
+                self._module.several[name] = values
 
     def _visit(self, node: ast.AST, scope: str, owner: str) -> tuple[str, str]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             inner = f"{scope}.{node.name}" if scope else node.name
             self._module.definitions.setdefault(inner, node)
+            self._module.decorators |= {id(d) for d in node.decorator_list}
             return inner, inner if isinstance(node, ast.ClassDef) else owner
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             self._imports(node)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        elif isinstance(node, (ast.Return, ast.Yield)) and node.value is not None:
+            found = self._module.returned.setdefault(scope, [])
+            if len(found) < _SEVERAL:
+                found.append(node.value)
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and node.func.attr in _GROWS:
+                self._grow(_key(node.func.value, scope, owner), node.args[-1:])
+            self._module.calls.append((scope, node, self._named.get(id(node), "")))
+        else:
+            self._bindings(node, scope, owner)
+        return scope, owner
+
+    def _bindings(self, node: ast.AST, scope: str, owner: str) -> None:
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 self._assign(target, node.value, scope, owner)
@@ -107,27 +142,32 @@ class _Collector:
             for item in node.items:
                 if item.optional_vars is not None:
                     self._assign(item.optional_vars, item.context_expr, scope, owner)
-        elif isinstance(node, ast.Call):
-            self._module.calls.append((scope, node, self._named.get(id(node), "")))
-        return scope, owner
+        elif isinstance(node, (ast.For, ast.AsyncFor)):
+            # One of them stands for each: what is known is what they are made from.
+            self._bind(_key(node.target, scope, owner), node.iter)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+            self._grow(_key(node.target, scope, owner), [node.value])
 
     def _assign(self, target: ast.expr, value: ast.expr, scope: str, owner: str) -> None:
-        key = ""
-        if isinstance(target, ast.Name):
-            key = f"{scope}:{target.id}"
-            name = target.id
-        elif (
-            isinstance(target, ast.Attribute)
-            and isinstance(target.value, ast.Name)
-            and target.value.id in ("self", "cls")
-        ):
-            key, name = f"{owner}:self.{target.attr}", target.attr
+        key = _key(target, scope, owner)
+        self._bind(key, value)
+        if not key and isinstance(target, ast.Attribute) and len(self._module.set) < 200:
+            self._module.set.append((scope, target, value))
+        call = value.value if isinstance(value, ast.Await) else value
+        name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+        if name and isinstance(call, ast.Call):
+            self._named[id(call)] = name
+
+    def _bind(self, key: str, value: ast.expr) -> None:
         if key:
-            self._assigned[key] = self._assigned.get(key, 0) + 1
             self._module.values[key] = value
-            call = value.value if isinstance(value, ast.Await) else value
-            if isinstance(call, ast.Call):
-                self._named[id(call)] = name
+            values = self._assigned.setdefault(key, [])
+            if len(values) < _SEVERAL:
+                values.append(value)
+
+    def _grow(self, key: str, values: list[ast.expr]) -> None:
+        if key and len(grown := self._module.grown.setdefault(key, [])) < 100:
+            grown += values
 
     def _imports(self, node: ast.Import | ast.ImportFrom) -> None:
         names = self._module.names
@@ -146,6 +186,47 @@ class _Collector:
             base = ".".join([*package, *([base] if base else [])])
         for alias in node.names:
             names[alias.asname or alias.name] = f"{base}.{alias.name}" if base else alias.name
+
+
+_LEAVES = (
+    ast.Name,
+    ast.Constant,
+    ast.expr_context,
+    ast.operator,
+    ast.cmpop,
+    ast.boolop,
+    ast.unaryop,
+    ast.alias,
+    ast.Pass,
+)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The parts of a node that may hold something, the last first; `ast.iter_child_nodes` takes three times as long."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [v for v in value if isinstance(v, ast.AST) and not isinstance(v, _LEAVES)]
+        elif isinstance(value, ast.AST) and not isinstance(value, _LEAVES):
+            found.append(value)
+    found.reverse()
+    return found
+
+
+def _key(target: ast.expr, scope: str, owner: str) -> str:
+    """Under which key the values of a name or an attribute of self are kept; '' for other targets."""
+    if isinstance(target, ast.Name):
+        return f"{scope}:{target.id}"
+    own = (
+        isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in ("self", "cls")
+    )
+    return f"{owner}:self.{target.attr}" if own and isinstance(target, ast.Attribute) else ""
+
+
+def parameters(function: Function) -> list[ast.arg]:
+    """The parameters of a function by position, then those by name only."""
+    return [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
 
 
 def chain(node: ast.expr) -> tuple[ast.expr, list[str]]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from tree_sitter import Node
 
+from bastide.discover.importers.mcp import named_servers
+from bastide.discover.importers.objects import on_the_only_one
 from bastide.discover.importers.typescript.module import Call, Module, parse
 from bastide.discover.importers.typescript.names import Library, Names, package_name
 from bastide.discover.importers.typescript.patterns import line_of, text_of
-from bastide.discover.importers.typescript.servers import named_servers, with_command
+from bastide.discover.importers.typescript.servers import with_command
 from bastide.discover.importers.typescript.values import Evaluator
 from bastide.discover.interface import Tree
-from bastide.discover.model import Place, Problem, Reading, Resource, State, Value
+from bastide.discover.model import Place, Problem, Reading, Resource, Value
 
 _FILE = re.compile(r"\.[cm]?[jt]sx?\Z")
 _OTHERS = re.compile(r"\.d\.[cm]?ts\Z|\.min\.[cm]?js\Z|(?:\A|/)(?:node_modules|dist|vendor|third_party)/")
@@ -78,22 +79,7 @@ class _Reader:
             if text is not None and self._mention.search(text) and (module := self._module(file)) is not None:
                 found += self._resources(module)
         problems = tuple(p for all_ in self._problems.values() for p in all_)
-        return Reading(tuple(self._on_the_only_one(found)), problems, self._known)
-
-    def _on_the_only_one(self, found: list[Resource]) -> Iterator[Resource]:
-        """What is called on an object that is handed in (`register(server: McpServer)`) is called on the only one that its package makes."""
-        made: dict[tuple[str, str], list[str]] = defaultdict(list)
-        roots = {posixpath.dirname(f) for f in self._tree.files if posixpath.basename(f) == "package.json"}
-        for resource in found:
-            made[_root(resource.place.file, roots), resource.type].append(resource.id)
-        for resource in found:
-            on = resource.body.data.get("$on")
-            makers = made.get((_root(resource.place.file, roots), resource.type.rpartition(".")[0]), [])
-            if on is None or on.refs or len(makers) != 1:
-                yield resource
-                continue
-            here = Value(None, on.place, State.UNKNOWN, (makers[0],), on.text)
-            yield replace(resource, body=Value({**resource.body.data, "$on": here}, resource.body.place))
+        return Reading(tuple(on_the_only_one(found, self._tree.files)), problems, self._known)
 
     def _module(self, file: str) -> Module | None:
         if file in self._modules:
@@ -220,13 +206,6 @@ class _Reader:
         return Resource(
             module.ids[node.id], f"definition/{self._base(node, module)}", name, Value(body, place), place, scope=module.file, part_of=file_id
         )  # fmt: skip
-
-
-def _root(file: str, roots: set[str]) -> str:
-    folder = posixpath.dirname(file)
-    while folder and folder not in roots:
-        folder = posixpath.dirname(folder)
-    return folder
 
 
 def _bundle(text: str) -> bool:
