@@ -9,7 +9,7 @@ from bastide.discover.model import Place
 from bastide.discover.result import Found, FoundFlow
 
 _DOORS = ("app.entry",)
-_SERVING = ("ai.model", "ai.gateway", "ai.agent", "app.web", "app.workflow", "ai.chain")
+_SERVING = ("ai.model", "ai.gateway", "ai.agent", "app.web", "app.gateway", "app.workflow", "ai.chain")
 _OPEN = ("every-interface", "internet", "internal")
 _PUBLIC = ("app.api",)
 """What is a door only when it stands in the internet: back ends are called by what is before them."""
