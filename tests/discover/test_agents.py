@@ -67,9 +67,12 @@ def test_a_retriever_is_its_store(tmp_path: Path) -> None:
         "store.add_documents([])\na = create_agent('gpt-4o', tools=[look])\n"
     )
     system = discover(tmp_path)
-    kinds = sorted((c.kind, c.name) for c in system.components.values() if c.kind != "ai.model.endpoint")
+    kinds = sorted(
+        (c.kind, c.name) for c in system.components.values() if c.kind.startswith(("ai.agent", "ai.tool", "data"))
+    )
     assert kinds == [("ai.agent", "a"), ("ai.tool", "handbook"), ("data.vector-store", "store")]
     assert {"store->look:retrieves", "a->look:invokes"} <= {str(flow.id) for flow in system.flows}
+    assert "app->store:writes" in {str(flow.id) for flow in system.flows}
 
 
 def flows(folder: Path, files: dict[str, str]) -> dict[str, str]:

@@ -158,3 +158,68 @@ const other = new Pinecone({
 """
     weak = [(w.element, w.place.line) for w in found(tmp_path, app=text).weaknesses if w.category == "hardcoded-secret"]
     assert weak == [("other", 4)]
+
+
+RUN = """import { tool } from "ai"; import { streamText } from "ai"; import { openai } from "@ai-sdk/openai";
+import { exec, execSync, execFileSync, spawn } from "child_process"; import { promisify } from "util";
+const later = promisify(exec);
+const help = (line) => execSync(line);
+const run = tool({ execute: async ({ command }) => BODY });
+export async function assistant() { return streamText({ model: openai("gpt-4o"), tools: { run } }); }
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        ("execSync(command)", "fail"),
+        ("execSync(`ls ${command}`)", "fail"),
+        ("{ const line = 'ls ' + command; return await later(line); }", "fail"),
+        ("help(command)", "fail"),
+        ("spawn('ls', [command], { shell: true })", "fail"),
+        ("execFileSync('ls', [command])", "pass"),
+        ("help('ls')", "unknown"),
+        ("execSync('ls')", "pass"),
+    ],
+)
+def test_a_command_that_the_model_writes(tmp_path: Path, body: str, state: str) -> None:
+    system = found(tmp_path, app=RUN.replace("BODY", body))
+    states = [w.state for w in system.weaknesses if w.expectation == "agency/model-written-command"]
+    assert states == ([] if state == "pass" else [state])
+    assert (("agency/model-written-command", "run") in system.passed) == (state == "pass")
+
+
+@pytest.mark.parametrize(
+    ("code", "flow"),
+    [
+        (  # servers beside other tools
+            'import { createAgent, tool } from "langchain"; import { MultiServerMCPClient } from "@langchain/mcp-adapters";\n'
+            'const client = new MultiServerMCPClient({ mcpServers: { files: { command: "npx", args: ["-y", "@a/files"] } } });\n'
+            "const own = tool(async () => 1, { name: 'own' }); const tools = await client.getTools();\n"
+            'export const clerk = createAgent({ model: "gpt-4o", tools: [...tools, own] });',
+            "clerk->files:invokes",
+        ),
+        (  # what a node's function does, its graph does
+            'import { StateGraph } from "@langchain/langgraph"; import { ChatOpenAI } from "@langchain/openai";\n'
+            'const brain = new ChatOpenAI({ model: "m" });\nasync function think(s) { return (await make()).invoke(s); }\n'
+            "async function make() { if (1) { return brain; } return brain.withRetry(); }\n"
+            "const plan = new StateGraph({}).addNode('think', think).addEdge('a', 'b');",
+            "plan->brain:calls",
+        ),
+        (  # what a tool calls, the tool calls
+            'import { generateText, tool } from "ai"; import { openai } from "@ai-sdk/openai";\n'
+            "const sum = tool({ execute: async ({ t }) => generateText({ model: openai('small'), prompt: t }) });\n"
+            "export async function assistant() { return generateText({ model: openai('large'), tools: { sum } }); }",
+            "sum->small:calls",
+        ),
+        (  # what a function is given, also in an object
+            'import { Agent } from "@openai/agents"; import { MCPServerStdio } from "@openai/agents";\n'
+            "const files = new MCPServerStdio({ fullCommand: 'npx -y @a/files' });\n"
+            "function make({ server }) { const clerk = new Agent({ name: 'clerk', mcpServers: [server] }); return clerk; }\n"
+            "make({ server: files });",
+            "clerk->files:calls",
+        ),
+    ],
+)  # fmt: skip
+def test_who_does_what(tmp_path: Path, code: str, flow: str) -> None:
+    assert flow in {f.id for f in found(tmp_path, app=code).flows}

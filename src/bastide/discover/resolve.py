@@ -103,7 +103,7 @@ class _Resolver:
     def _join_parts(self) -> None:
         for piece in self._pieces:
             for value in piece.part_of:
-                self._join(value.refs, piece)
+                self._join(self._meant(value.refs), piece)
             for value in piece.absorbs:
                 self._join(value.refs, piece)
         for piece in self._pieces:
@@ -112,7 +112,7 @@ class _Resolver:
 
     @staticmethod
     def _is_function(group: Group) -> bool:
-        return not group.kind and all(p.resource.type == "python/function" for p in group.pieces)
+        return not group.kind and all(p.resource.type.endswith("/function") for p in group.pieces)
 
     def _join(self, refs: Iterable[str], piece: Piece) -> None:
         for ref in refs:

@@ -45,7 +45,7 @@ class _Visit:
 
 
 def does(name: str, values: Evaluator, place: Place) -> dict[str, Value]:
-    """`calls` of a definition; `shell` and `sql` where it runs commands or statements: `written` (from a parameter), `fixed`, or unknown."""
+    """`calls` of a definition; `$shell` and `$sql` where it runs commands or statements: `written` (from a parameter), `fixed`, or unknown."""
     calls: dict[str, Value] = {}
     commands: dict[str, list[tuple[str | None, Place]]] = {}
     for visit, call, called in _reached(name, values.names):
@@ -130,13 +130,13 @@ def _command(call: ast.Call, called: str) -> Iterator[tuple[str, ast.expr]]:
         return
     shell = options.get("shell")
     if _SHELL.match(called) or (_PROGRAM.match(called) and isinstance(shell, ast.Constant) and shell.value is True):
-        yield "shell", first
+        yield "$shell", first
     elif _PROGRAM.match(called):
         words = first.elts if isinstance(first, (ast.List, ast.Tuple)) else [first]
         if words:
-            yield "shell", words[0].value if isinstance(words[0], ast.Starred) else words[0]
+            yield "$shell", words[0].value if isinstance(words[0], ast.Starred) else words[0]
     elif isinstance(call.func, ast.Attribute) and _STATEMENT.match(call.func.attr) and _on_database(call.func, called):
-        yield "sql", options.get("sql_query", first)
+        yield "$sql", options.get("sql_query", first)
 
 
 def _on_database(function: ast.Attribute, called: str) -> bool:

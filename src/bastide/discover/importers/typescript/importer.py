@@ -12,7 +12,8 @@ from tree_sitter import Node
 
 from bastide.discover.importers.mcp import named_servers
 from bastide.discover.importers.objects import on_the_only_one
-from bastide.discover.importers.typescript.module import Call, Module, parse
+from bastide.discover.importers.typescript.given import Given
+from bastide.discover.importers.typescript.module import FUNCTIONS, Call, Module, around, parse
 from bastide.discover.importers.typescript.names import Library, Names, package_name
 from bastide.discover.importers.typescript.patterns import line_of, text_of
 from bastide.discover.importers.typescript.servers import with_command
@@ -30,6 +31,7 @@ _ENDINGS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 _LONG = 5000
 """Characters of a line that nobody wrote: the file is a bundle."""
 _KEPT = 400
+_NESTED = 300
 _VAGUE = frozenset(
     {"result", "response", "res", "r", "stream", "completion", "output", "out", "answer", "text", "data", "object", "message", "msg", "model",
      "llm", "default", ""}
@@ -69,15 +71,21 @@ class _Reader:
         self._modules: OrderedDict[str, Module | None] = OrderedDict()
         self._problems: dict[str, list[Problem]] = {}
         self._names = Names(self._find)
-        self._values = Evaluator(self._names)
+        self._given = Given(self._module)
+        self._values = Evaluator(self._names, self._given)
+        self._seen: set[str] = set()
         self._found: dict[tuple[str, str], str] = {}
 
     def read(self) -> Reading:
-        found: list[Resource] = []
-        for file in self._files:
-            text = self._tree.read(file)
-            if text is not None and self._mention.search(text) and (module := self._module(file)) is not None:
-                found += self._resources(module)
+        telling = [f for f in self._files if (text := self._tree.read(f)) is not None and self._mention.search(text)]
+        # First who calls whom, in all of them: what a function is given stands elsewhere.
+        for file in telling:
+            self._module(file)
+        of_file: dict[str, list[Resource]] = {}
+        for file in reversed(telling):
+            module = self._module(file)
+            of_file[file] = list(self._resources(module)) if module is not None else []
+        found = [resource for file in telling for resource in of_file[file]]
         problems = tuple(p for all_ in self._problems.values() for p in all_)
         return Reading(tuple(on_the_only_one(found, self._tree.files)), problems, self._known)
 
@@ -129,15 +137,28 @@ class _Reader:
     # --- ids: before any value is evaluated, so that values can refer to calls that come later ------------------------
     def _identify(self, module: Module) -> None:
         taken: dict[str, int] = {}
-        for call in module.calls:
+        for number, call in enumerate(module.calls):
             called = self._names.called(call, module)
             if called and self._package.match(called):
                 name = ".".join(p for p in (call.scope.label, call.assigned or called.rpartition(".")[2]) if p)
                 taken[name] = taken.get(name, 0) + 1
                 module.ids[call.node.id] = f"{module.file}: {name}" + (f"#{taken[name]}" if taken[name] > 1 else "")
+                self._acts(call, module)
+            elif not called and module.file not in self._seen:
+                self._given.add(number, call, module)
+        self._seen.add(module.file)
         for node, scope in module.classes:
             if self._base(node, module):
                 module.ids[node.id] = f"{module.file}: {scope.label}"
+
+    @staticmethod
+    def _acts(call: Call, module: Module) -> None:
+        """The named function around a call of a package is a resource: it may be handed to something that runs it."""
+        function = around(call.node, FUNCTIONS)
+        scope = module.scopes.get(function.id) if function is not None else None
+        if function is not None and scope is not None and scope.label and function.id not in module.ids:
+            module.ids[function.id] = f"{module.file}: {scope.label}()"
+            module.functions[function.id] = function
 
     def _base(self, node: Node, module: Module) -> str:
         """The class of a library that a class extends."""
@@ -182,6 +203,26 @@ class _Reader:
         for node, _ in module.classes:
             if node.id in module.ids:
                 yield self._class(node, module, file_id)
+        for left, right, scope in module.set:
+            target = self._names.target(left, scope, module)
+            if isinstance(target, Library) and self._package.match(target.name):
+                place = Place(module.file, line_of(left))
+                given, part_of = (
+                    Value({"0": self._values.value(right, scope, module)}, place),
+                    _owner(left, module) or file_id,
+                )
+                id_ = f"{module.file}: {place.line}={target.name}"
+                yield Resource(
+                    id_, f"set/{target.name}", text_of(left), given, place, scope=module.file, part_of=part_of
+                )
+        for node in module.functions.values():
+            place = Place(module.file, line_of(node), node.end_point[0] + 1)
+            body = Value({**self._values.does(node, module)}, place)
+            name = module.scopes[node.id].label.rpartition(".")[2]
+            part_of = _owner(node, module) or file_id
+            yield Resource(
+                module.ids[node.id], "typescript/function", name, body, place, scope=module.file, part_of=part_of
+            )
 
     def _call(self, call: Call, module: Module, file_id: str) -> Resource:
         called = self._names.called(call, module)
@@ -190,7 +231,13 @@ class _Reader:
         body = Value({**arguments, "$on": self._values.receiver(call.node, call.scope, module)}, where)
         name = _name(call, called, body, module.file)
         return Resource(
-            module.ids[call.node.id], f"call/{called}", name, body, where, scope=module.file, part_of=file_id
+            module.ids[call.node.id],
+            f"call/{called}",
+            name,
+            body,
+            where,
+            scope=module.file,
+            part_of=_owner(call.node, module) or file_id,
         )
 
     def _class(self, node: Node, module: Module, file_id: str) -> Resource:
@@ -206,6 +253,20 @@ class _Reader:
         return Resource(
             module.ids[node.id], f"definition/{self._base(node, module)}", name, Value(body, place), place, scope=module.file, part_of=file_id
         )  # fmt: skip
+
+
+def _owner(node: Node, module: Module) -> str:
+    """What acts in the functions around a node: the function or class, or the call to which the function is given; '' for the file."""
+    inside = False
+    for _ in range(_NESTED):
+        inside = inside or node.type in FUNCTIONS
+        above = node.parent
+        if above is None:
+            break
+        node = above
+        if node.id in module.ids and (inside or node.type in FUNCTIONS):
+            return module.ids[node.id]
+    return ""
 
 
 def _bundle(text: str) -> bool:

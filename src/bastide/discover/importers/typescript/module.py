@@ -6,7 +6,7 @@ Trees are walked by a query, so depth is no limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -53,6 +53,8 @@ class Scope:
     """None: more than one thing is assigned to it. Of a class, `this.name`."""
     is_class: bool = False
     depth: int = 0
+    node: Node | None = None
+    """The function or class; None of the module."""
 
     def around(self) -> Iterator[Scope]:
         """This scope and those around it, innermost first."""
@@ -108,8 +110,22 @@ class Module:
     scopes: dict[int, Scope] = field(default_factory=dict)
     """`node.id` of a function or class -> its scope."""
     classes: list[tuple[Node, Scope]] = field(default_factory=list)
+    set: list[tuple[Node, Node, Scope]] = field(default_factory=list)
+    """Where a property of another object is set: the property, the expression, the scope."""
+    functions: dict[int, Node] = field(default_factory=dict)
+    """Named functions that call a package, by `node.id`."""
     ids: dict[int, str] = field(default_factory=dict)
     """`node.id` -> id of the resource that the call or definition became."""
+
+
+def around(node: Node, types: Set[str]) -> Node | None:
+    """The innermost node of some types in which a node stands."""
+    above = node.parent
+    for _ in range(_NESTED * 4):
+        if above is None or above.type in types:
+            return above
+        above = above.parent
+    return None
 
 
 def bare(node: Node) -> Node:
@@ -209,7 +225,7 @@ class _Collector:
         if scope.depth > _NESTED:
             raise _TooDeepError
         label = ".".join(p for p in (scope.label, name) if p)[:300]
-        inner = Scope(label, scope, {}, node.type in CLASSES, scope.depth + 1)
+        inner = Scope(label, scope, {}, node.type in CLASSES, scope.depth + 1, node)
         if node.type in CLASSES:
             self._module.classes.append((node, inner))
         if named is not None and not node.type.endswith(("expression", "arrow_function")):
@@ -275,6 +291,8 @@ class _Collector:
                 self._module.exports["default"] = Binding(scope, right)
             elif written.startswith(("module.exports.", "exports.")):
                 self._module.exports[written.rpartition(".")[2]] = Binding(scope, right)
+            elif len(self._module.set) < 200:
+                self._module.set.append((left, right, scope))
 
     def _field(self, node: Node, scope: Scope) -> None:
         name, value = text_of(node.child_by_field_name("name")), node.child_by_field_name("value")
@@ -290,8 +308,17 @@ class _Collector:
             self._name(value, constant(key) or (text_of(key) if key.type == "property_identifier" else ""))
 
     def _name(self, node: Node, name: str) -> None:
-        if name:
-            self._labels[bare(node).id] = name
+        if not name:
+            return
+        self._labels[bare(node).id] = name
+        inner: Node | None = bare(node)
+        for _ in range(100):
+            # `const graph = new StateGraph(...).addNode(...)`: what is made first is what the name is about.
+            if inner is None or inner.type not in ("call_expression", "member_expression"):
+                break
+            inner = inner.child_by_field_name("function" if inner.type == "call_expression" else "object")
+        if inner is not None and inner.type == "new_expression":
+            self._labels.setdefault(inner.id, name)
 
     def _call(self, node: Node, scope: Scope) -> None:
         self._module.calls.append(Call(node, scope, node.start_byte, self._labels.get(node.id, "")))

@@ -22,6 +22,7 @@ from bastide.discover.importers.typescript.module import (
 from bastide.discover.importers.typescript.patterns import constant, text_of
 
 _DEPTH = 24
+_WAYS = 4
 _GLOBALS = frozenset({"fetch", "eval", "Function", "Deno", "Bun", "setTimeout"})
 _ENDING = re.compile(r"\.[cm]?[jt]sx?\Z")
 
@@ -107,12 +108,21 @@ class Names:
         if source is not None:
             return self.loaded(source, module)
         target = self.target(_function(call), scope, module, depth)
+        if isinstance(target, Library) and target.name == "js:util.promisify":
+            given = call.child_by_field_name("arguments")
+            return (
+                self.target(given.named_children[0], scope, module, depth + 1)
+                if given is not None and given.named_children
+                else None
+            )
         if isinstance(target, Library):
             return replace(target, called=call.type == "call_expression")
         if isinstance(target, Here) and target.node.type in FUNCTIONS:
             inner = target.module.scopes.get(target.node.id)
-            returned = returns(target.node)
-            return self.target(returned[0], inner, target.module, depth + 1) if inner and len(returned) == 1 else None
+            ways = (
+                [self.target(n, inner, target.module, depth + 1) for n in returns(target.node)[:_WAYS]] if inner else []
+            )
+            return ways[0] if len(ways) == 1 else next((w for w in ways if isinstance(w, Library)), None)
         return target
 
     def loaded(self, source: str, module: Module) -> Target:

@@ -9,6 +9,8 @@ from operator import attrgetter
 
 from tree_sitter import Node
 
+from bastide.discover.importers.typescript.acts import SHELL, commands
+from bastide.discover.importers.typescript.given import Given
 from bastide.discover.importers.typescript.module import CLASSES, FUNCTIONS, Call, Module, Scope, bare
 from bastide.discover.importers.typescript.names import Here, Library, Names, returns
 from bastide.discover.importers.typescript.patterns import constant, line_of, text_of
@@ -17,6 +19,7 @@ from bastide.discover.model import REST, Place, State, Value
 _DEPTH = 12
 _ITEMS = 200
 _CALLED = 400
+_WAYS = 6
 _FUNCTIONS = 150
 """Names that a function calls, and functions through which it is followed."""
 _WORK = 40_000
@@ -28,8 +31,8 @@ _PLAIN = {"true": True, "false": False, "null": None, "undefined": None}
 class Evaluator:
     """Evaluates the arguments of calls."""
 
-    def __init__(self, names: Names) -> None:
-        self._names = names
+    def __init__(self, names: Names, given: Given) -> None:
+        self._names, self._given = names, given
         self._calls: dict[tuple[str, int, int], tuple[Value, ...]] = {}
         self._work = 0
         self._kinds: Mapping[str, Callable[[Node, Scope, Module, int], Value]] = {
@@ -65,6 +68,9 @@ class Evaluator:
                 if "calls" not in value.data or "parameters" not in value.data:
                     named = {**value.data, **named}
         found = {**named, **found}
+        shells = [v.data[SHELL] for v in found.values() if isinstance(v.data, Mapping) and SHELL in v.data]
+        if shells:
+            found[SHELL] = min(shells, key=lambda s: ("written", None, "fixed").index(s.data))
         if inside:
             found["calls"] = Value(tuple(inside.values()), Place(module.file, line_of(call)))
         return found
@@ -176,7 +182,7 @@ class Evaluator:
 
     def _reference(self, node: Node, scope: Scope, module: Module, depth: int) -> Value:
         place = Place(module.file, line_of(node))
-        if node.id in module.ids:
+        if node.id in module.ids and node.type not in FUNCTIONS:
             return Value(None, place, State.UNKNOWN, (module.ids[node.id],), text_of(node)[:200])
         if (variable := self._environment(node, scope, module)) is not None:
             return variable
@@ -186,23 +192,30 @@ class Evaluator:
             return Value(value.data, place if value.refs else value.place, value.state, value.refs, value.text)
         target = self._names.target(node, scope, module)
         if isinstance(target, Here):
-            if target.node.id in target.module.ids:
+            if target.node.id in target.module.ids and target.node.type not in FUNCTIONS:
                 return Value(None, place, State.UNKNOWN, (target.module.ids[target.node.id],), text_of(node)[:200])
             if node.type not in ("call_expression", "new_expression"):
                 return self.value(target.node, target.scope, target.module, depth + 1)
         if node.type == "call_expression":
             return self._called(node, scope, module, depth)
+        if target is None and node.type in ("identifier", "shorthand_property_identifier"):
+            values = [self.value(*site, depth + 1) for site in self._given.arguments(text_of(node), scope, module)]
+            if values:
+                value = values[0] if len(values) == 1 else _either(values)
+                state = State.CONDITIONAL if value.state is State.KNOWN else value.state
+                return Value(value.data, place if value.refs else value.place, state, value.refs, value.text)
         text = target.name if isinstance(target, Library) else text_of(node)[:200]
         return Value(None, place, State.UNKNOWN, (), text)
 
     def _called(self, node: Node, scope: Scope, module: Module, depth: int) -> Value:
-        """What a function of the tree returns when there is one way out of it; else what made its object."""
+        """What a function of the tree returns, one way out or the other; else what made its object."""
         place, function = Place(module.file, line_of(node)), node.child_by_field_name("function")
         target = self._names.target(function, scope, module)
         if isinstance(target, Here) and target.node.type in FUNCTIONS:
             found, inner = returns(target.node), target.module.scopes.get(target.node.id)
-            if len(found) == 1 and inner is not None:
-                value = self.value(found[0], inner, target.module, depth + 1)
+            if found and inner is not None:
+                values = [self.value(n, inner, target.module, depth + 1) for n in found[:_WAYS]]
+                value = values[0] if len(values) == 1 else _either(values)
                 return Value(value.data, place if value.refs else value.place, value.state, value.refs, value.text)
         return Value(
             None, place, State.UNKNOWN, (), target.name if isinstance(target, Library) else text_of(node)[:200]
@@ -251,15 +264,23 @@ class Evaluator:
     def _function(self, node: Node, module: Module, depth: int) -> Value:
         """A function as what it calls, its parameters, and what it returns where that is a literal."""
         place = Place(module.file, line_of(node))
-        body = {
-            "calls": Value(self.calls(node, module), place),
-            "parameters": Value(tuple(parameters(node, module)), place),
-        }
+        body = self.does(node, module)
         inner = module.scopes.get(node.id)
         literal = [n for n in returns(node) if n.type in ("object", "array")] if node.type in FUNCTIONS else []
         if literal and inner is not None and depth < _DEPTH - 4:
             body["returns"] = Value(tuple(self.value(n, inner, module, depth + 4) for n in literal), place)
-        return Value(body, place)
+        refs = (module.ids[node.id],) if node.id in module.ids and node.type in FUNCTIONS else ()
+        return Value(body, place, State.KNOWN, refs)
+
+    def does(self, function: Node, module: Module) -> dict[str, Value]:
+        """What a function calls, its parameters, and `$shell` where it runs commands."""
+        place = Place(module.file, line_of(function))
+        found = {
+            "calls": Value(self.calls(function, module), place),
+            "parameters": Value(tuple(parameters(function, module)), place),
+        }
+        shell = commands(function, module, self._names, _inside) if function.type in FUNCTIONS else None
+        return found if shell is None else {**found, SHELL: shell}
 
     def calls(self, function: Node, module: Module) -> tuple[Value, ...]:
         """What a function calls, itself and through functions of the tree."""
