@@ -8,7 +8,7 @@ CloudFormation, ARM and Bicep.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from bastide.discover.importers.kubernetes.importer import resources_of
@@ -56,6 +56,10 @@ SHAPES = (
     Shape(("Microsoft.App/containerApps",), "container-apps", "properties.template.containers",
           ingress_port="properties.configuration.ingress.targetPort", external="properties.configuration.ingress.external",
           identity="identity.userAssignedIdentities"),
+    Shape(("module/avm/res/app/container-app",), "container-apps", "containers", ingress_port="ingress_target_port", external="ingress_external",
+          identity="managed_identities.user_assigned_resource_ids"),
+    Shape(("module/Azure/avm-res-app-containerapp/*",), "container-apps", "template.containers", ingress_port="ingress.target_port",
+          external="ingress.external_enabled", identity="managed_identities.user_assigned_resource_ids"),
     Shape(("azurerm_container_app_job",), "container-apps", "template.container", identity="identity.identity_ids", job=True),
     Shape(("Microsoft.App/jobs",), "container-apps", "properties.template.containers", identity="identity.userAssignedIdentities", job=True),
     Shape(("azurerm_container_group",), "container-instances", "container", command=("commands",), env="environment_variables", ports="ports.port",
@@ -63,6 +67,8 @@ SHAPES = (
     Shape(("Microsoft.ContainerInstance/containerGroups",), "container-instances", "properties.containers", image="properties.image",
           command=("properties.command",), env="properties.environmentVariables", ports="properties.ports.port",
           identity="identity.userAssignedIdentities"),
+    Shape(("module/GoogleCloudPlatform/cloud-run/google//modules/v2",), "cloud-run", "containers", image="container_image",
+          command=("container_command", "container_args"), env="env_vars", identity="service_account"),
     Shape(("google_cloud_run_v2_service",), "cloud-run", "template.containers", identity="template.service_account"),
     Shape(("google_cloud_run_v2_job",), "cloud-run", "template.template.containers", identity="template.template.service_account", job=True),
     Shape(("google_cloud_run_service",), "cloud-run", "template.spec.containers", identity="template.spec.service_account_name"),
@@ -75,12 +81,45 @@ SHAPES = (
 
 def with_hosted(resources: Iterable[Resource]) -> Iterator[Resource]:
     """The resources, and the containers that they host."""
+    resources = list(resources)
+    services = {r.name: r for r in resources if r.type == "azd/service"}
     for resource in resources:
         yield resource
+        service = next((services.get(str(v.data)) for v in resource.find("tags.azd-service-name")), None)
         if resource.type in ("kubernetes_manifest", "kubectl_manifest"):
             yield from _manifests(resource)
         elif (shape := _shape(resource.type)) is not None:
-            yield from _containers(resource, shape)
+            yield from (_built(c, service) if service else c for c in _containers(resource, shape))
+        elif service is not None:
+            yield _program(resource, service)
+
+
+def _built(container: Resource, service: Resource) -> Resource:
+    """The image that stands in the template only holds the place until the first deployment: what runs is built from the service's folder."""
+    image = Value(None, container.place, State.UNKNOWN)
+    build = Value(_folder(service), service.place)
+    return replace(
+        container, body=replace(container.body, data={**container.body.data, "image": image, "build": build})
+    )
+
+
+def _program(resource: Resource, service: Resource) -> Resource:
+    """What a platform without containers runs, in the shape of one."""
+    place = service.place
+    body = {
+        "platform": Value("app-service", place),
+        "build": Value(_folder(service), place),
+        "host": Value(resource.id, place, refs=(resource.id,)),
+        "ports": Value((Value({"container": Value(443, place)}, place),), place),
+    }
+    return Resource(
+        f"{resource.id}/program", "container", resource.name, Value(body, place), place, scope=resource.scope,
+        via=(resource.place, *resource.via), part_of=resource.id,
+    )  # fmt: skip
+
+
+def _folder(service: Resource) -> str:
+    return next((str(v.data) for v in service.find("folder")), "")
 
 
 def _shape(type_: str) -> Shape | None:

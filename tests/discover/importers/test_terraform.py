@@ -136,7 +136,7 @@ def test_dynamic_blocks() -> None:
 def test_modules_of_registries_are_listed() -> None:
     """With their arguments; what is in them isn't known."""
     (found,) = reading(main_tf='module "m" {\n  source  = "org/thing/aws"\n  version = "1.2.3"\n}\n').resources
-    assert (found.type, found.body.plain()) == ("module", {"source": "org/thing/aws", "version": "1.2.3"})
+    assert (found.type, found.body.plain()) == ("module/org/thing/aws", {"source": "org/thing/aws", "version": "1.2.3"})
 
 
 def test_syntax_errors_stay_local() -> None:

@@ -13,6 +13,7 @@ from bastide.discover.interface import Importer
 def importers() -> tuple[Importer, ...]:
     """All importers, those of other packages last."""
     from bastide.discover.importers.arm import Arm
+    from bastide.discover.importers.azd import AzureDeveloper
     from bastide.discover.importers.bicep import Bicep
     from bastide.discover.importers.cloudformation import CloudFormation
     from bastide.discover.importers.compose import Compose
@@ -35,6 +36,7 @@ def importers() -> tuple[Importer, ...]:
     own: tuple[Importer, ...] = (
         Python(frozenset(r for r in roots if not r.startswith("js:"))),
         Arm(),
+        AzureDeveloper(),
         Bicep(),
         CloudFormation(),
         Compose(),

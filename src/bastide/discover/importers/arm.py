@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,9 +36,17 @@ class Arm:
                 continue
             root, wrong = read_json(text, file)
             problems += wrong
-            if root is not None and isinstance(root.data, Mapping):
+            if root is not None and isinstance(root.data, Mapping) and not _is_compiled(tree, file, root):
                 found += _Template(root, file, "", {}, 0).resources()
         return Reading(tuple(found), tuple(problems), frozenset(files))
+
+
+def _is_compiled(tree: Tree, file: str, root: Value) -> bool:
+    """Whether it was made from a Bicep file that is there too: that one is read."""
+    if not any(v.data == "bicep" for v in root.find("metadata._generator.name")):
+        return False
+    stem, main = file.removesuffix(".json"), posixpath.join(posixpath.dirname(file), "main")
+    return any(f"{name}.bicep" in tree.files for name in (stem, main))
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,8 @@ def _ternary(parts: Sequence[Value], place: Place) -> Value:
         sure = condition.state is not State.CONDITIONAL or not chosen.known
         return chosen if sure else replace(chosen, state=State.CONDITIONAL)
     said = next((v for v in (yes, no) if v.known and v.data not in (None, "", (), {})), None)
+    # What decides isn't what the value is made from, but who chooses there chooses the value.
+    made = (*(r for r in condition.refs if r.startswith(("var:", "env:"))), *refs((yes, no)))
     if said is None:
-        return Value(None, place, State.UNKNOWN, refs(parts))
-    return replace(said, state=State.CONDITIONAL, refs=refs(parts))
+        return Value(None, place, State.UNKNOWN, made)
+    return replace(said, state=State.CONDITIONAL, refs=made)

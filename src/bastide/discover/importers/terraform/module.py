@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -247,7 +248,9 @@ class Instance:
         for file, block in self.folder.of("module"):
             if block.labels == (name,):
                 body = self.body(file, block.body, {})
-                yield Resource(self.id_of(f"module.{name}{key}"), "module", name, body, block.place, scope=self.root)
+                type_ = registry_type(next((v.data for v in body.find("source")), None))
+                shown = f"{name}{key}"
+                yield Resource(self.id_of(f"module.{name}{key}"), type_, shown, body, block.place, scope=self.root)
 
     def bodies(self, address: str) -> list[tuple[str, Value]]:
         """The instances of a resource: key (`["a"]`, '') and attributes."""
@@ -351,6 +354,22 @@ def local_path(folder: str, source: object) -> str | None:
         return None
     path = posixpath.normpath(posixpath.join(folder, source))
     return None if path.startswith("..") or path.startswith("/") else "" if path == "." else path
+
+
+_REGISTERED = re.compile(r"\A(?:[\w.-]+\.[\w.-]+/)?([\w-]+/[\w-]+/[\w-]+(?://[\w/.-]+)?)\Z")
+_REPOSITORY = re.compile(
+    r"\A(?:git::)?(?:https://|ssh://git@)?github\.com/([\w-]+)/terraform-([a-z]+)-([\w-]+?)(?:\.git)?((?://[\w/.-]+)?)(?:\?.*)?\Z"
+)
+
+
+def registry_type(source: object) -> str:
+    """What a module of a registry, or its repository, is called: `module/Azure/openai/azurerm`. `module` for others."""
+    if not isinstance(source, str) or source.startswith((".", "/")):
+        return "module"
+    if (found := _REPOSITORY.match(source)) is not None:
+        return f"module/{found[1]}/{found[3]}/{found[2]}{found[4]}"
+    found = _REGISTERED.match(source)
+    return f"module/{found[1]}" if found is not None and "://" not in source else "module"
 
 
 def _conditional(value: Value, ref: str) -> Value:
