@@ -158,6 +158,9 @@ RUN = (
         ("return subprocess.run(shlex.split(command))", "fail"),
         ("return subprocess.run(f'ls {shlex.quote(command)}', shell=True)", "unknown"),
         ("return subprocess.run(['ls', command])", "pass"),
+        ("line = ['ls', command]\n    return subprocess.run(line)", "pass"),
+        ("return subprocess.run(['ls'] + [command])", "pass"),
+        ("return subprocess.run([command, '-l'])", "fail"),
         ("return subprocess.run('ls', shell=True)", "pass"),
         ("return helper('ls')", "pass"),
     ],
@@ -187,3 +190,25 @@ def test_what_is_fetched_and_what_it_reaches(tmp_path: Path, words: str, package
     system = found(tmp_path, {".mcp.json": f'{{"mcpServers": {{"s": {{"command": {command}, "args": [{rest}]}}}}}}'})
     facts = {k: f.value for k, f in system.components["s"].facts.items()}
     assert (facts["pinned"], facts.get("reach")) == (package, reach)
+
+
+def test_what_is_done_with_a_store_is_no_store(tmp_path: Path) -> None:
+    code = "from langchain_community.vectorstores import FAISS\nstore = FAISS.load_local('x')\nstore.save_local('y')\n"
+    code += "def keys(other: FAISS):\n    return other.docstore._dict.keys()\n"
+    assert [
+        c.name for c in found(tmp_path, {"main.py": code}).components.values() if c.kind == "data.vector-store"
+    ] == ["store"]
+
+
+def test_a_choice_of_providers_is_one_model(tmp_path: Path) -> None:
+    code = (
+        "from langchain_openai import ChatOpenAI\nfrom langchain_anthropic import ChatAnthropic\ndef make(name, **kw):\n"
+        "    if name == 'a':\n        llm = ChatOpenAI(**kw)\n    else:\n        llm = ChatAnthropic(**kw)\n    return llm\n"
+    )
+    assert [c.name for c in found(tmp_path, {"main.py": code}).components.values()] == ["llm"]
+
+
+def test_a_user_that_runs_no_code(tmp_path: Path) -> None:
+    code = "from autogen import UserProxyAgent\nuser = UserProxyAgent('user', code_execution_config=False)\n"
+    [user] = found(tmp_path, {"main.py": code}).components.values()
+    assert user.facts["executes-code"].value is False

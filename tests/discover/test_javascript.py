@@ -223,3 +223,12 @@ def test_a_command_that_the_model_writes(tmp_path: Path, body: str, state: str) 
 )  # fmt: skip
 def test_who_does_what(tmp_path: Path, code: str, flow: str) -> None:
     assert flow in {f.id for f in found(tmp_path, app=code).flows}
+
+
+def test_a_list_of_tools_that_is_filtered(tmp_path: Path) -> None:
+    code = (
+        'import { Server } from "@modelcontextprotocol/sdk/server/index.js";\nconst server = new Server({ name: "s" });\n'
+        "server.setRequestHandler(ListTools, async () => {\n  const all = [{ name: 'put' }, { name: 'take' }];\n"
+        "  try { const some = all.filter((t) => t.name); return { tools: some }; } catch { throw 1; }\n});"
+    )
+    assert {c.name for c in found(tmp_path, app=code).components.values() if c.kind == "ai.tool"} == {"put", "take"}

@@ -72,7 +72,10 @@ class Interpreter:
     def piece(self, resource: Resource) -> Piece:
         """What the catalogue says about one resource."""
         if resource.type not in self._of:
-            self._of[resource.type] = tuple(t for t in self._types if fits(resource.type, t.types))
+            method = _METHOD.fullmatch(resource.type) is not None
+            self._of[resource.type] = tuple(
+                t for t in self._types if fits(resource.type, _closed(t.types) if method and t.kind else t.types)
+            )
         matching = [t for t in self._of[resource.type] if _matches(t, resource)]
         strong = [t for t in matching if t.kind and not t.weak]
         kind = next(iter(strong), None) or next((t for t in matching if t.kind), None)
@@ -81,6 +84,18 @@ class Interpreter:
             _apply(piece, type_)
         piece.label = piece.label or resource.name
         return piece
+
+
+_METHOD = re.compile(
+    r"call/(?!js:)(?:\w+\.)*[A-Z]\w*(?:\.\w+)*\.(?!(?:a?from|a?load|a?create|connect|init|open|new|build|make)(?:_|\Z))_?[a-z]\w*"
+)
+"""Calls of Python that do something with an object, and make none."""
+
+
+@cache
+def _closed(types: tuple[str, ...]) -> tuple[str, ...]:
+    """The globs of a component that hold for methods too: `package.*` means what it makes, and methods make no more of it."""
+    return tuple(p for p in types if not (p.endswith("*") and not p.rpartition(".")[2][:1].islower()))
 
 
 def _matches(type_: Type, resource: Resource) -> bool:

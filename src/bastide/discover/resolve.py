@@ -31,6 +31,9 @@ _SHARED = ("provider",)
 """Prefixes of names that mean whatever answers to them; several things may have one."""
 _UNCALLED = ("identity", "network", "ops.")
 """Kinds that a variable may name without anything being sent to them."""
+_CHOSEN = ("ai.model.endpoint", "ai.embedder")
+"""Kinds of which code has one for each provider, and uses one."""
+_WAITED_FOR = ("data.", "ai.")
 _TEXT = 4096
 _MEANT = 200
 """References that are followed to find what one of them stands for."""
@@ -72,7 +75,7 @@ class _Resolver:
         self._join_variants()
         self._join_parts()
         self._join_names()
-        for act in (self._become, self._made_by, self._give, self._linked, self._addresses):
+        for act in (self._become, self._made_by, self._give, self._linked, self._addresses, self._needed):
             for piece in self._pieces:
                 act(piece)
         found = identified(self._distinct(), self._found)
@@ -95,10 +98,20 @@ class _Resolver:
         same: dict[tuple[str, str, str], list[Piece]] = defaultdict(list)
         for piece in self._pieces:
             same[piece.resource.scope, piece.resource.type, piece.resource.name].append(piece)
+        self._join_ways()
         for alike in same.values():
             if len(alike) > 1 and any(p.resource.variant for p in alike):
                 for other in alike[1:]:
                     self._unite(alike[0].resource.id, other.resource.id)
+
+    def _join_ways(self) -> None:
+        """Models of which no name is known, made under one name of one function, are one that depends on a setting."""
+        ways: dict[str, str] = {}
+        for piece in self._pieces:
+            kind = piece.type.kind if piece.type is not None else ""
+            if kind in _CHOSEN and not any(n.startswith("model:") for n in piece.names):
+                first = ways.setdefault(f"{kind} {piece.resource.id.partition('#')[0]}", piece.resource.id)
+                self._unite(first, piece.resource.id)
 
     def _join_parts(self) -> None:
         for piece in self._pieces:
@@ -259,13 +272,23 @@ class _Resolver:
         for part in ("env", "command"):
             for path, value in (leaf for v in piece.resource.find(part) for leaf in v.leaves()):
                 self._referenced(piece, home, path, value)
-                text = as_text(value)
+                # Of an unknown value what is written may still name a host: only the password comes from outside.
+                text = as_text(value) or ("" if value.known else value.text)
                 if text and (
                     part == "command" or "://" in text or re.search(r":\d", text) or _ADDRESS_NAME.search(path)
                 ):
                     for target in self._hosts(text, piece.resource.scope):
                         if target is not home and target.kind:
                             self._flow(home, target, LinkRule(to=path), piece, value.place)
+
+    def _needed(self, piece: Piece) -> None:
+        """What a container waits for and nothing else names: stores and models are waited for by who uses them."""
+        home = self._home(piece)
+        for value in piece.resource.find("needs"):
+            for target in self._hosts(as_text(value) or "", piece.resource.scope):
+                known = any({id(a), id(b)} == {id(home), id(target)} for a, b, _, _ in self._flows)
+                if target is not home and not known and target.kind.startswith(_WAITED_FOR):
+                    self._flow(home, target, LinkRule(to="needs"), piece, value.place)
 
     def _referenced(self, piece: Piece, home: Group, path: str, value: Value) -> None:
         """Flows from variables that are an attribute of something else: its endpoint, its name, its key."""

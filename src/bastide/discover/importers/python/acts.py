@@ -55,7 +55,9 @@ def does(name: str, values: Evaluator, place: Place) -> dict[str, Value]:
             refs = (module.ids[id(call)],) if id(call) in module.ids else ()
             calls.setdefault(refs[0] if refs else called, Value(called, where, State.KNOWN, refs))
         for kind, argument in _command(call, called):
-            commands.setdefault(kind, []).append((_origin(argument, visit, values), where))
+            origin = _origin(_program(argument, visit) if kind == "$program" else argument, visit, values)
+            if kind != "$sql" or origin or _from_outside(argument, visit, values):
+                commands.setdefault(kind.replace("$program", "$shell"), []).append((origin, where))
     found = {"calls": Value(tuple(calls.values()), place)}
     for kind, all_ in commands.items():
         origin, where = min(all_, key=lambda c: ("written", None, "fixed").index(c[0]))
@@ -132,15 +134,36 @@ def _command(call: ast.Call, called: str) -> Iterator[tuple[str, ast.expr]]:
     if _SHELL.match(called) or (_PROGRAM.match(called) and isinstance(shell, ast.Constant) and shell.value is True):
         yield "$shell", first
     elif _PROGRAM.match(called):
-        words = first.elts if isinstance(first, (ast.List, ast.Tuple)) else [first]
-        if words:
-            yield "$shell", words[0].value if isinstance(words[0], ast.Starred) else words[0]
+        yield "$program", first
     elif isinstance(call.func, ast.Attribute) and _STATEMENT.match(call.func.attr) and _on_database(call.func, called):
         yield "$sql", options.get("sql_query", first)
 
 
 def _on_database(function: ast.Attribute, called: str) -> bool:
     return _DATABASE.search(f"{called} {_written_name(function.value)}") is not None
+
+
+def _program(node: ast.expr, visit: _Visit) -> ast.expr:
+    """The first word of a command that is given as a list."""
+    for _ in range(_DEPTH):
+        before = visit.names.before(node.id, visit.scope, node.lineno) if isinstance(node, ast.Name) else None
+        if isinstance(node, (ast.List, ast.Tuple)) and node.elts:
+            node = node.elts[0]
+        elif isinstance(node, ast.BinOp):
+            node = node.left
+        elif isinstance(node, ast.Starred):
+            node = node.value
+        elif before is not None and isinstance(before[0], (ast.List, ast.Tuple, ast.BinOp)):
+            node = before[0]
+        else:
+            break
+    return node
+
+
+def _from_outside(node: ast.expr, visit: _Visit, values: Evaluator) -> bool:
+    """Whether an expression is a setting."""
+    here = visit.names.module is values.names.module
+    return here and any(ref.startswith("env:") for ref in values.value(node, visit.scope).refs)
 
 
 def _origin(node: ast.expr, visit: _Visit, values: Evaluator) -> str | None:

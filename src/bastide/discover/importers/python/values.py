@@ -174,7 +174,9 @@ class Evaluator:
         """What stands there, for people: a library's name qualified, of what is made at run time the last name."""
         root = chain(node)[0]
         imported = isinstance(root, ast.Name) and root.id in self._module.names
-        return node.attr if isinstance(node, ast.Attribute) and not imported else qualified or _source(node)
+        if not imported and isinstance(node, (ast.Attribute, ast.Name)):
+            return node.attr if isinstance(node, ast.Attribute) else node.id
+        return qualified or _source(node)
 
     def _global(self, qualified: str, place: Place, depth: int) -> Value | None:
         """An attribute of a library's object that code of the tree sets: `Settings.llm`."""

@@ -20,6 +20,8 @@ _DEPTH = 12
 _ITEMS = 200
 _CALLED = 400
 _WAYS = 6
+_PASSING = frozenset({"filter", "slice", "sort", "concat", "reverse", "flat", "toSorted"})
+"""Methods of lists that give some of their elements."""
 _FUNCTIONS = 150
 """Names that a function calls, and functions through which it is followed."""
 _WORK = 40_000
@@ -211,6 +213,9 @@ class Evaluator:
         """What a function of the tree returns, one way out or the other; else what made its object."""
         place, function = Place(module.file, line_of(node)), node.child_by_field_name("function")
         target = self._names.target(function, scope, module)
+        passed = self._passed(node, function, scope, module, depth) if target is None and function is not None else None
+        if passed is not None:
+            return passed
         if isinstance(target, Here) and target.node.type in FUNCTIONS:
             found, inner = returns(target.node), target.module.scopes.get(target.node.id)
             if found and inner is not None:
@@ -220,6 +225,26 @@ class Evaluator:
         return Value(
             None, place, State.UNKNOWN, (), target.name if isinstance(target, Library) else text_of(node)[:200]
         )
+
+    def _passed(self, node: Node, function: Node, scope: Scope, module: Module, depth: int) -> Value | None:
+        """`tools.filter(...)` is of the tools, `Object.values(tools)` too."""
+        if function.type != "member_expression":
+            return None
+        of, name = function.child_by_field_name("object"), text_of(function.child_by_field_name("property"))
+        given = node.child_by_field_name("arguments")
+        if (
+            of is not None
+            and text_of(of) == "Object"
+            and name == "values"
+            and given is not None
+            and given.named_children
+        ):
+            value = self.value(given.named_children[0], scope, module, depth + 1)
+            return Value(tuple(value.data.values()), value.place) if isinstance(value.data, Mapping) else value
+        if of is None or name not in _PASSING:
+            return None
+        value = self.value(of, scope, module, depth + 1)
+        return value if isinstance(value.data, tuple) else None
 
     def receiver(self, call: Node, scope: Scope, module: Module) -> Value:
         """The object whose method is called, with what made it: `client` in `client.chat.completions.create()`."""
