@@ -149,7 +149,7 @@ def _containers(resource: Resource, shape: Shape) -> Iterator[Resource]:
         body = Value(parts, definition.place)
         yield Resource(
             f"{resource.id}/{inner or 'container'}", "container", name, body, definition.place, names=hosts, scope=resource.scope,
-            via=(resource.place, *resource.via), part_of=resource.id,
+            via=(resource.place, *resource.via), part_of=resource.id, variant=resource.variant,
         )  # fmt: skip
 
 

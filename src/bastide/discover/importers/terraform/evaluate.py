@@ -103,6 +103,9 @@ class Evaluator:
         if isinstance(value.data, tuple) and str(key).lstrip("-").isdecimal():
             elements = list(value.elements())
             return elements[int(key)] if -len(elements) <= int(key) < len(elements) else unknown(value)
+        if value.data is None and (one := tuple(r for r in value.refs if r.endswith(f'["{key}"]'))):
+            # Of the instances of a resource the one with this key.
+            return replace(value, refs=one)
         return attribute(value, str(key)) if isinstance(value.data, Mapping) else value
 
     # --- primaries ---------------------------------------------------------------------------------------------------

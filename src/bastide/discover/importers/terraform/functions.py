@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from bastide.discover.model import Place, State, Value
@@ -138,6 +140,13 @@ def _yaml(values: Sequence[Value], place: Place) -> Value | None:
     return documents[0] if documents else None
 
 
+def _product(values: Sequence[Value], place: Place) -> Value | None:
+    """All combinations. What is unknown in a list stays an unknown element; an unknown list makes all unknown."""
+    if any(not isinstance(v.data, tuple) for v in values) or math.prod(len(v.data) for v in values) > _MOST:
+        return None
+    return Value(tuple(Value(combination, place) for combination in product(*(v.data for v in values))), place)
+
+
 def _joined(separator: str, *lists: Any) -> str:
     return separator.join(str(x) for some in lists for x in (some if isinstance(some, list) else [some]))
 
@@ -148,7 +157,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "nonsensitive": _same, "tostring": _same, "tonumber": _same, "tobool": _same, "toset": _list, "tolist": _list, "tomap": _same,
     "merge": _merge, "concat": _concat, "flatten": _flatten, "compact": _flatten, "distinct": _same, "coalesce": _coalesce,
     "coalescelist": _coalesce, "lookup": _lookup, "element": _element, "one": _one, "values": _list, "keys": _keys, "length": _length,
-    "contains": _contains,
+    "contains": _contains, "setproduct": _product,
     "lower": _plain(lambda s: s.lower()), "upper": _plain(lambda s: s.upper()), "trimspace": _plain(lambda s: s.strip()),
     "title": _plain(lambda s: s.title()), "join": _plain(_joined),
     "split": _plain(lambda s, t: t.split(s)), "replace": _plain(lambda t, a, b: t.replace(a, b)),

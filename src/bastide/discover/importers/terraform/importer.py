@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
 from bastide.discover.importers.terraform.evaluate import Budget, Evaluator
-from bastide.discover.importers.terraform.module import Folder, Instance, local_path
+from bastide.discover.importers.terraform.module import Folder, Instance
+from bastide.discover.importers.terraform.names import environment, local_path, stage_of
 from bastide.discover.interface import Tree
 from bastide.discover.model import REST, Place, Problem, Reading, Resource, State, Value
 from bastide.discover.readers.hcl import Body, read_hcl
@@ -109,13 +110,35 @@ def _variants(resources: list[Resource]) -> Iterator[Resource]:
     roots: dict[tuple[Place, str, str], set[str]] = defaultdict(set)
     for resource in resources:
         roots[resource.place, resource.type, resource.name].add(resource.scope)
+    stages = _stages({r.scope for r in resources})
+    resources = list(_without_suffix(resources))
     for resource in resources:
-        shared = len(roots[resource.place, resource.type, resource.name]) > 1
-        yield (
-            replace(resource, variant=resource.scope, scope=posixpath.dirname(resource.place.file))
-            if shared
-            else resource
-        )
+        if len(roots[resource.place, resource.type, resource.name]) > 1:
+            yield replace(resource, variant=resource.scope, scope=posixpath.dirname(resource.place.file))
+        elif resource.scope in stages:
+            yield replace(resource, variant=resource.variant or resource.scope, scope=stages[resource.scope])
+        else:
+            yield resource
+
+
+def _without_suffix(resources: Sequence[Resource]) -> Iterator[Resource]:
+    """`app_dev` and `app_prod` of one type are one thing; an `app_prod` alone is called that."""
+    split = {r.id: stage_of(r.name) for r in resources}
+    named: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for resource in resources:
+        name, stage = split[resource.id]
+        named[resource.type, name].add(stage)
+    for resource in resources:
+        name, stage = split[resource.id]
+        several = stage and len(named[resource.type, name] - {""}) > 1
+        yield replace(resource, name=name, variant=resource.variant or stage) if several else resource
+
+
+def _stages(roots: set[str]) -> dict[str, str]:
+    """Roots that differ in the name of a stage only (`infra/dev`, `infra/prod`, `infra`): root -> what they have in common."""
+    common = {r: "/".join(part for part in r.split("/") if not environment(part)) for r in roots}
+    several = {c for c, n in Counter(common.values()).items() if n > 1}
+    return {r: c for r, c in common.items() if c in several}
 
 
 def _named_inside(resource: Resource) -> Resource:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bastide.discover.importers.terraform.evaluate import Budget, Evaluator, attribute, items
+from bastide.discover.importers.terraform.names import environment, local_path, registry_type
 from bastide.discover.interface import Tree
 from bastide.discover.model import REST, Place, Problem, Resource, State, Value
 from bastide.discover.readers.hcl import Block, Body
@@ -241,8 +240,11 @@ class Instance:
         for key, body in self.bodies(address):
             type_, name = block.labels
             kind = f"data.{type_}" if block.type == "data" else type_
-            shown = name if not key else f"{name}{key}"
-            yield Resource(self.id_of(f"{address}{key}"), kind, shown, body, block.place, scope=self.root, via=self.via)
+            variant = environment(key.strip('[]"'))
+            shown = name if not key or variant else f"{name}{key}"
+            yield Resource(
+                self.id_of(f"{address}{key}"), kind, shown, body, block.place, scope=self.root, via=self.via, variant=variant
+            )  # fmt: skip
 
     def _foreign(self, name: str, key: str) -> Iterator[Resource]:
         for file, block in self.folder.of("module"):
@@ -333,6 +335,10 @@ class Instance:
                 yield "", {"each": Value({"key": nothing, "value": nothing}, block.place)}, False
                 return
             by_key = isinstance(over.data, Mapping)
+            if not by_key and isinstance(over.data, tuple) and over.data and not any(v.known for v in over.data):
+                # How many there are is known, but not what tells them apart.
+                yield "", {"each": Value({"key": over.data[0], "value": over.data[0]}, block.place)}, True
+                return
             for key, value in list(items(over))[:_INSTANCES]:
                 if key == REST:
                     continue
@@ -346,30 +352,6 @@ class Instance:
 def _address(block: Block) -> str:
     name = ".".join(block.labels)
     return f"data.{name}" if block.type == "data" else name
-
-
-def local_path(folder: str, source: object) -> str | None:
-    """The folder of a module's source within the tree; None for registries, addresses, and what lies outside."""
-    if not isinstance(source, str) or not source.startswith((".", "/")):
-        return None
-    path = posixpath.normpath(posixpath.join(folder, source))
-    return None if path.startswith("..") or path.startswith("/") else "" if path == "." else path
-
-
-_REGISTERED = re.compile(r"\A(?:[\w.-]+\.[\w.-]+/)?([\w-]+/[\w-]+/[\w-]+(?://[\w/.-]+)?)\Z")
-_REPOSITORY = re.compile(
-    r"\A(?:git::)?(?:https://|ssh://git@)?github\.com/([\w-]+)/terraform-([a-z]+)-([\w-]+?)(?:\.git)?((?://[\w/.-]+)?)(?:\?.*)?\Z"
-)
-
-
-def registry_type(source: object) -> str:
-    """What a module of a registry, or its repository, is called: `module/Azure/openai/azurerm`. `module` for others."""
-    if not isinstance(source, str) or source.startswith((".", "/")):
-        return "module"
-    if (found := _REPOSITORY.match(source)) is not None:
-        return f"module/{found[1]}/{found[3]}/{found[2]}{found[4]}"
-    found = _REGISTERED.match(source)
-    return f"module/{found[1]}" if found is not None and "://" not in source else "module"
 
 
 def _conditional(value: Value, ref: str) -> Value:
