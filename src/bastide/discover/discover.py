@@ -23,6 +23,7 @@ from bastide.discover.plan import located, to_plan
 from bastide.discover.programs import CODE, with_programs
 from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery, SourceFile
+from bastide.discover.settings import with_settings
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
 from bastide.errors import Diagnostic, InputError, Location
@@ -43,7 +44,7 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     reading = read(tree, importers())
     needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
-    placed = list(with_images(list(with_hosted(with_apis(with_constructs(rest))))))
+    placed = list(with_settings(list(with_images(list(with_hosted(with_apis(with_constructs(rest))))))))
     programs = with_programs(placed, tree.files, needed)
     components, flows = with_actors(*resolve(programs, load_types(packs)))
     without_use = unused(needed, (r for r in rest if r.type in CODE), code_roots())

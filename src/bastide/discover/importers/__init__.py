@@ -23,6 +23,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.github_actions import GitHubActions
     from bastide.discover.importers.helm import Helm
     from bastide.discover.importers.kubernetes import Kubernetes
+    from bastide.discover.importers.litellm import LiteLlm
     from bastide.discover.importers.mcp import McpConfigurations
     from bastide.discover.importers.model_files import ModelFiles
     from bastide.discover.importers.n8n import N8n
@@ -46,6 +47,7 @@ def importers() -> tuple[Importer, ...]:
         GitHubActions(),
         Helm(),
         Kubernetes(),
+        LiteLlm(),
         McpConfigurations(),
         ModelFiles(),
         N8n(),
