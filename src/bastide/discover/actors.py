@@ -11,6 +11,8 @@ from bastide.discover.result import Found, FoundFlow
 _DOORS = ("app.entry",)
 _SERVING = ("ai.model", "ai.gateway", "ai.agent", "app.web", "app.gateway", "app.workflow", "ai.chain")
 _OPEN = ("every-interface", "internet", "internal")
+_PAGES = ("app.web",)
+"""What people look at, however they come to it."""
 _PUBLIC = ("app.api",)
 """What is a door only when it stands in the internet: back ends are called by what is before them."""
 
@@ -37,6 +39,9 @@ def _doors(components: Sequence[Found], flows: Sequence[FoundFlow]) -> Iterator[
         fact = component.facts.get("published")
         endpoint = component.facts.get("serves")
         if component.kind in _PUBLIC and fact is not None and fact.value == "internet":
+            yield component
+            continue
+        if component.kind in _PAGES:
             yield component
             continue
         reachable = (fact is not None and fact.value in _OPEN) or (endpoint is not None and endpoint.value is True)

@@ -10,6 +10,23 @@ from dataclasses import replace
 
 from bastide.discover.model import Place, Resource, State, Value
 
+_FILES = (
+    ".yaml",
+    ".yml",
+    ".json",
+    ".toml",
+    ".conf",
+    ".cfg",
+    ".ini",
+    ".xml",
+    ".env",
+    ".sql",
+    ".sh",
+    ".py",
+    ".js",
+    ".pem",
+    ".crt",
+)
 EVERYWHERE = "0.0.0.0"
 """Interface of a port that is published on all of them."""
 
@@ -31,6 +48,8 @@ def container(name: str, service: Value, folder: str, root: Value | None, all_: 
     body["mounts"] = Value(tuple(_mounts(service, root)), _first(service, "volumes"))
     if (build := _build(service, folder)) is not None:
         body["build"] = build
+    if "depends_on" in service.data:
+        body["needs"] = Value(tuple(_needed(service)), service.data["depends_on"].place)
     if _is_job(name, all_):
         body["job"] = Value(True, place)
     profiles = sorted(str(v.data) for v in service.find("profiles"))
@@ -147,6 +166,8 @@ def _mounts(service: Value, root: Value | None) -> Iterator[Value]:
         source, _, rest = mount.data.partition(":")
         target, _, mode = rest.partition(":")
         kind = "host" if target and source not in named and source.startswith((".", "/", "~")) else "volume"
+        if kind == "host" and _is_settings(source, target):
+            kind = "file"
         yield Value(
             {
                 "source": replace(mount, data=source),
@@ -158,6 +179,12 @@ def _mounts(service: Value, root: Value | None) -> Iterator[Value]:
         )
 
 
+def _is_settings(source: str, target: str) -> bool:
+    """Whether one file of the project is handed in, not a folder of the machine."""
+    here = source.startswith("./") or (source.startswith(".") and "/" not in source)
+    return here and source.endswith(_FILES) and posixpath.splitext(source)[1] == posixpath.splitext(target)[1]
+
+
 def _build(service: Value, folder: str) -> Value | None:
     build: Value | None = service.data.get("build")
     if build is None:
@@ -167,6 +194,15 @@ def _build(service: Value, folder: str) -> Value | None:
     if not isinstance(context.data, str):
         return replace(context, state=State.UNKNOWN, data=None)
     return replace(context, data=posixpath.normpath(posixpath.join(folder, context.data)))
+
+
+def _needed(service: Value) -> Iterator[Value]:
+    """The services that it waits for."""
+    given = service.data["depends_on"]
+    if isinstance(given.data, Mapping):
+        yield from (Value(name, inner.place) for name, inner in given.data.items())
+    else:
+        yield from given.elements()
 
 
 def _aliases(service: Value) -> list[str]:

@@ -127,9 +127,19 @@ def _elsewhere(world: _World, chart: Chart) -> Iterator[Resource]:
         name = _text(entry, "name")
         if name and (_text(entry, "alias") or name) not in here and not _switched_off(entry, chart.values):
             scope = f"helm:{chart.folder}"
-            yield Resource(
-                f"{chart.folder or '.'}: chart {name}", "helm/dependency", name, entry, entry.place, scope=scope
-            )
+            hosts = [f"host:{host}@{scope}" for host in _hosts(chart, name, _text(entry, "alias") or name)]
+            id_ = f"{chart.folder or '.'}: chart {_text(entry, 'alias') or name}"
+            yield Resource(id_, "helm/dependency", name, entry, entry.place, names=tuple(hosts), scope=scope)
+
+
+def _hosts(chart: Chart, name: str, values: str) -> Iterator[str]:
+    """What charts call the services of a release: the release and the chart, or the name that is given for them."""
+    own = chart.values.data.get(values) if isinstance(chart.values.data, Mapping) else None
+    full = _text(own, "fullnameOverride") if own is not None else ""
+    short = (_text(own, "nameOverride") if own is not None else "") or name
+    for host in (full,) if full else (f"{chart.name}-{short}", short):
+        # With replicas, charts name the one that takes writes.
+        yield from (host, f"{host}-primary", f"{host}-master", f"{host}-headless")
 
 
 def _release(world: _World, chart: Chart) -> Iterator[Resource]:

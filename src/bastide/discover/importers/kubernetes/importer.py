@@ -26,6 +26,7 @@ _BACKENDS = (
     "spec.rules.backendRefs.name",
     "spec.http.route.destination.host",
 )
+_CHARTS = {"HelmRelease": ("spec.chart.spec.chart",), "Application": ("spec.source.chart", "spec.sources.chart")}
 _RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 _EMBEDDED = ("serveConfigV2", "config.yaml", "config")
 """Fields whose text is YAML itself."""
@@ -128,6 +129,7 @@ class _Resolver:
             yield replace(resource, names=(*resource.names, *extra)) if extra else resource
         for one in self._objects:
             yield self._object(one)
+            yield from _charts(one)
 
     def _pods(self, one: Object) -> Iterator[Pod]:
         """Of a KServe service those of the runtime that it names too; a runtime by itself runs nothing."""
@@ -144,6 +146,9 @@ class _Resolver:
     def _object(self, one: Object) -> Resource:
         value = one.value
         body = {k: v for k, v in value.data.items() if k not in ("apiVersion", "kind", "status")}
+        if "apiVersion" in value.data:
+            # Groups tell kinds of one name apart: `Model`, `Agent`, `Cluster`.
+            body["api"] = replace(value.data["apiVersion"], data=text_of(value, "apiVersion").partition("/")[0])
         spec = value.data.get("spec")
         if spec is not None and isinstance(spec.data, Mapping):
             body["spec"] = replace(spec, data={k: _embedded(k, v) for k, v in spec.data.items()})
@@ -229,6 +234,20 @@ class _Resolver:
 
     def _nearest_first(self, one: Object, kind: str) -> list[Object]:
         return sorted(self._by_kind[kind], key=lambda o: (o.file != one.file, not self._near(one, o)))
+
+
+def _charts(one: Object) -> Iterator[Resource]:
+    """The charts that a release of Flux or an application of Argo CD takes from elsewhere."""
+    named = (v for path in _CHARTS.get(one.kind, ()) for v in one.value.find(path) if isinstance(v.data, str))
+    for chart in named:
+        name = chart.data.rpartition("/")[2]
+        hosts = dict.fromkeys((one.name, f"{one.name}-{name}"))
+        scope = scope_of(one)
+        spaces = ("", f".{one.namespace}", f".{one.namespace}.svc", f".{one.namespace}.svc.cluster.local")
+        names = tuple(f"host:{h}{s}@{scope}" for h in hosts for s in (spaces if one.namespace else spaces[:1]))
+        yield Resource(
+            f"{one.id}: chart {name}", "helm/dependency", name, one.value, chart.place, names=names, scope=scope
+        )
 
 
 def _hosted(container: Resource, one: Object) -> Resource:

@@ -12,7 +12,7 @@ from bastide.discover.model import Resource, State, Value
 
 Configuration = Mapping[str, Mapping[str, Mapping[str, Value]]]
 """`ConfigMap` and `Secret`: name -> key -> value."""
-_ONCE = ("Job", "CronJob")
+_ONCE = ("Job", "CronJob", "PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob")
 _APART = ("transformer", "explainer")
 """Parts of a KServe service that run beside its predictor."""
 _DEPTH = 24

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applications around models as people host them themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bastide.discover.discover import discover
+from bastide.discover.result import Discovery
+
+
+def found(folder: Path, text: str, name: str = "compose.yaml") -> Discovery:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return discover(folder)
+
+
+def flows(one: Discovery) -> set[str]:
+    return {f.id for f in one.flows}
+
+
+def test_a_password_from_outside_hides_no_host(tmp_path: Path) -> None:
+    """`postgresql://${USER}:${PASSWORD}@rows/db` names a host, whatever the password is."""
+    one = found(
+        tmp_path,
+        """services:
+  api:
+    image: example/api:1.0.0
+    environment: {DATABASE_URL: "postgresql://${DB_USER}:${DB_PASSWORD}@rows:5432/app"}
+  rows: {image: "postgres:17.2"}
+""",
+    )
+    assert "api->rows:calls" in flows(one)
+
+
+def test_who_waits_for_a_store_uses_it(tmp_path: Path) -> None:
+    """Where nothing else names it; who waits for another program needn't call it."""
+    one = found(
+        tmp_path,
+        """services:
+  api:
+    image: example/api:1.0.0
+    depends_on: {rows: {condition: service_healthy}, other: {condition: service_started}}
+  rows: {image: "postgres:17.2"}
+  other: {image: "example/other:1.0.0"}
+""",
+    )
+    assert flows(one) == {"api->rows:calls"}
+
+
+@pytest.mark.parametrize(
+    ("mount", "folder"),
+    [("./proxy.yaml:/app/config.yaml", None), ("./shared:/data", True), ("/etc/app.yaml:/app/config.yaml", True)],
+)
+def test_one_settings_file_is_no_folder_of_the_host(tmp_path: Path, mount: str, folder: bool | None) -> None:
+    one = found(
+        tmp_path, f'services:\n  flows: {{image: "n8nio/n8n:1.100.0", ports: ["5678:5678"], volumes: ["{mount}"]}}\n'
+    )
+    fact = one.components["flows"].facts.get("host-mount")
+    assert (fact.value if fact else None) is folder
+
+
+def test_people_look_at_pages_however_they_come_to_them(tmp_path: Path) -> None:
+    one = found(tmp_path, 'services:\n  chat: {image: "ghcr.io/open-webui/open-webui:v0.6.22"}\n')
+    assert "user->chat:calls" in flows(one)
+
+
+CHART = """apiVersion: v2
+name: helper
+version: 1.0.0
+dependencies:
+  - {name: postgresql, version: 16.x, repository: "https://charts.example", condition: postgresql.enabled}
+  - {name: redis, version: 20.x, repository: "https://charts.example", condition: redis.enabled}
+"""
+TEMPLATE = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: helper}
+spec:
+  template:
+    spec:
+      containers:
+        - name: helper
+          image: example/helper:1.0.0
+          env: [{name: DB_HOST, value: "{{ .Release.Name }}-postgresql"}]
+"""
+
+
+def test_charts_from_elsewhere_are_known_by_name(tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "app.yaml").write_text(TEMPLATE)
+    (tmp_path / "values.yaml").write_text("postgresql: {enabled: true}\nredis: {enabled: false}\n")
+    one = found(tmp_path, CHART, "Chart.yaml")
+    assert {c.kind for c in one.components.values()} == {"app.worker", "data.database"}
+    assert flows(one) == {"helper->postgresql:calls"}
+
+
+def test_a_release_of_a_chart(tmp_path: Path) -> None:
+    release = """apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: models, namespace: ai}
+spec: {chart: {spec: {chart: ollama, version: 1.x}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: chat, namespace: ai}
+spec:
+  template:
+    spec:
+      containers: [{name: chat, image: "ghcr.io/open-webui/open-webui:v0.6.22", env: [{name: OLLAMA_BASE_URL, value: "http://models.ai.svc:11434"}]}]
+"""
+    one = found(tmp_path, release, "release.yaml")
+    assert {c.kind for c in one.components.values()} >= {"ai.model.server", "app.web"}
+    assert "chat->ollama:calls" in flows(one)
+
+
+@pytest.mark.parametrize(
+    ("api", "kinds"), [("kubeai.org/v1", {"ai.model.server", "ai.model"}), ("example.com/v1", set())]
+)
+def test_the_group_tells_kinds_of_one_name_apart(tmp_path: Path, api: str, kinds: set[str]) -> None:
+    model = (
+        f"apiVersion: {api}\nkind: Model\nmetadata: {{name: small}}\nspec: {{url: 'hf://org/small', engine: VLLM}}\n"
+    )
+    one = found(tmp_path, model, "model.yaml")
+    assert {c.kind for c in one.components.values()} - {"actor.user"} == kinds
