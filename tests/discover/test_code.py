@@ -45,6 +45,18 @@ def test_modules_that_import_each_other(tmp_path: Path) -> None:
             "@clerk.tool\nasync def ask(ctx):\n    return await other.run('?')\n",
             "ask->other",
         ),
+        (  # also through methods
+            "from pydantic_ai import Agent\nfrom fastmcp import FastMCP\nstore = FastMCP('store')\nother = Agent('openai:gpt-4o')\n"
+            "class Desk:\n    async def ask(self):\n        return await other.run('?')\n"
+            "@store.tool()\nasync def ask():\n    desk = Desk()\n    return await desk.ask()\n",
+            "ask->other",
+        ),
+        (  # who runs an agent is the agent
+            "from langchain.agents import AgentExecutor, create_tool_calling_agent\nfrom langchain_openai import ChatOpenAI\n"
+            "brain = ChatOpenAI(model='m')\nclerk = create_tool_calling_agent(brain, [], None)\n"
+            "runner = AgentExecutor(agent=clerk, tools=[])\nrunner.invoke({})\n",
+            "main->clerk",
+        ),
         (  # a function that is handed over as a tool
             "from google.adk.agents import Agent\ndef weather(city: str): ...\nclerk = Agent(name='clerk', tools=[weather])\n",
             "clerk->weather",

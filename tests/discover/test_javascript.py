@@ -219,6 +219,18 @@ def test_a_command_that_the_model_writes(tmp_path: Path, body: str, state: str) 
             "make({ server: files });",
             "clerk->files:calls",
         ),
+        (  # an agent as a tool, by a function with a declared parameter
+            'import { Agent } from "@openai/agents";\nconst MODELS = { fast: { model: "small" } };\n'
+            "function consult(agent: Agent<any, any>) { return agent.asTool({ toolName: 'x' }); }\n"
+            "const helper = new Agent({ name: 'helper', model: MODELS['fast'].model });\n"
+            "const chief = new Agent({ name: 'chief', tools: [consult(helper)] });",
+            "chief->helper:invokes",
+        ),
+        (
+            'import { Agent } from "@openai/agents";\nconst MODELS = { fast: { model: "small" } };\n'
+            "function pick(name) { const mine = MODELS[name]; return new Agent({ name: 'helper', model: mine.model }); }\npick('fast');",
+            "agent->small:calls",
+        ),
     ],
 )  # fmt: skip
 def test_who_does_what(tmp_path: Path, code: str, flow: str) -> None:

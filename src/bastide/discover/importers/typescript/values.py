@@ -6,13 +6,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
+from typing import cast
 
 from tree_sitter import Node
 
 from bastide.discover.importers.typescript.acts import SHELL, commands
 from bastide.discover.importers.typescript.given import Given
 from bastide.discover.importers.typescript.module import CLASSES, FUNCTIONS, Call, Module, Scope, bare
-from bastide.discover.importers.typescript.names import Here, Library, Names, returns
+from bastide.discover.importers.typescript.names import Here, Library, Names, Space, returns
 from bastide.discover.importers.typescript.patterns import constant, line_of, text_of
 from bastide.discover.model import REST, Place, State, Value
 
@@ -200,14 +201,43 @@ class Evaluator:
                 return self.value(target.node, target.scope, target.module, depth + 1)
         if node.type == "call_expression":
             return self._called(node, scope, module, depth)
-        if target is None and node.type in ("identifier", "shorthand_property_identifier"):
-            values = [self.value(*site, depth + 1) for site in self._given.arguments(text_of(node), scope, module)]
-            if values:
-                value = values[0] if len(values) == 1 else _either(values)
-                state = State.CONDITIONAL if value.state is State.KNOWN else value.state
-                return Value(value.data, place if value.refs else value.place, state, value.refs, value.text)
+        if not isinstance(target, (Here, Space)) and (given := self._argument(node, scope, module, depth)) is not None:
+            return given
+        if target is None and (of := self._property(node, scope, module, depth)) is not None:
+            return of
         text = target.name if isinstance(target, Library) else text_of(node)[:200]
         return Value(None, place, State.UNKNOWN, (), text)
+
+    def _argument(self, node: Node, scope: Scope, module: Module, depth: int) -> Value | None:
+        """A parameter is what the calls of its function give it."""
+        if node.type not in ("identifier", "shorthand_property_identifier"):
+            return None
+        values = [self.value(*site, depth + 1) for site in self._given.arguments(text_of(node), scope, module)]
+        if not values:
+            return None
+        value = values[0] if len(values) == 1 else _either(values)
+        state = State.CONDITIONAL if value.state is State.KNOWN else value.state
+        place = Place(module.file, line_of(node)) if value.refs else value.place
+        return Value(value.data, place, state, value.refs, value.text)
+
+    def _property(self, node: Node, scope: Scope, module: Module, depth: int) -> Value | None:
+        """A property of a literal that another name stands for: `profile.model`, `PROFILES[name]` (any of them)."""
+        of = node.child_by_field_name("object")
+        if node.type not in ("member_expression", "subscript_expression") or of is None:
+            return None
+        data = self.value(of, scope, module, depth + 1).data
+        if not isinstance(data, Mapping) or "calls" in data:
+            return None
+        index = node.child_by_field_name("index")
+        key = (
+            self.value(index, scope, module, depth + 1).data
+            if index is not None
+            else text_of(node.child_by_field_name("property"))
+        )
+        if key in data:
+            return cast(Value, data[key])
+        found = list(data.values()) if index is not None and key is None else []
+        return _either(found) if found else None
 
     def _called(self, node: Node, scope: Scope, module: Module, depth: int) -> Value:
         """What a function of the tree returns, one way out or the other; else what made its object."""
