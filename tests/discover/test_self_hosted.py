@@ -36,19 +36,23 @@ def test_a_password_from_outside_hides_no_host(tmp_path: Path) -> None:
     assert "api->rows:calls" in flows(one)
 
 
-def test_who_waits_for_a_store_uses_it(tmp_path: Path) -> None:
-    """Where nothing else names it; who waits for another program needn't call it."""
+@pytest.mark.parametrize(
+    ("environment", "uses"), [('{DATABASE_URL: "${DATABASE_URL}"}', True), ('{MODE: "quick"}', False)]
+)
+def test_who_waits_for_a_store_may_use_it(tmp_path: Path, environment: str, uses: bool) -> None:
+    """Where the address may stand in what isn't known. Who waits for another program needn't call it."""
     one = found(
         tmp_path,
-        """services:
+        f"""services:
   api:
     image: example/api:1.0.0
-    depends_on: {rows: {condition: service_healthy}, other: {condition: service_started}}
-  rows: {image: "postgres:17.2"}
-  other: {image: "example/other:1.0.0"}
+    environment: {environment}
+    depends_on: {{rows: {{condition: service_healthy}}, other: {{condition: service_started}}}}
+  rows: {{image: "postgres:17.2"}}
+  other: {{image: "example/other:1.0.0"}}
 """,
     )
-    assert flows(one) == {"api->rows:calls"}
+    assert flows(one) == ({"api->rows:calls"} if uses else set())
 
 
 @pytest.mark.parametrize(
@@ -125,3 +129,66 @@ def test_the_group_tells_kinds_of_one_name_apart(tmp_path: Path, api: str, kinds
     )
     one = found(tmp_path, model, "model.yaml")
     assert {c.kind for c in one.components.values()} - {"actor.user"} == kinds
+
+
+def test_services_are_found_across_folders(tmp_path: Path) -> None:
+    """A name of a cluster doesn't depend on where its manifest lies; one in another namespace is another service."""
+    store = """apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: rows, namespace: %s}
+spec:
+  template:
+    metadata: {labels: {app: rows}}
+    spec: {containers: [{name: rows, image: "postgres:17.2"}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: rows, namespace: %s}
+spec: {selector: {app: rows}}
+"""
+    user = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: %s, namespace: ai}
+spec:
+  template:
+    spec: {containers: [{name: a, image: "example/%s:1.0.0", env: [{name: DB_HOST, value: %s}]}]}
+"""
+    found(tmp_path, store % ("ai", "ai"), "rows/rows.yaml")
+    found(tmp_path, user % ("near", "near", "rows"), "near/near.yaml")
+    found(tmp_path, user % ("other", "other", "rows.elsewhere"), "other/other.yaml")
+    one = found(tmp_path, user % ("far", "far", "rows.ai.svc.cluster.local"), "far/far.yaml")
+    assert flows(one) == {"near->rows:calls", "far->rows:calls"}
+
+
+def test_traefik_sends_requests_to_whose_labels_say_so(tmp_path: Path) -> None:
+    """Stacks of Swarm are read, whatever their file is called, and so are labels below `deploy`."""
+    stack = """version: "3.7"
+services:
+  flows:
+    image: n8nio/n8n:1.100.0
+    deploy:
+      labels: ["traefik.enable=true", "traefik.http.routers.flows.rule=Host(`flows.example`)"]
+  rows:
+    image: postgres:17.2
+"""
+    found(tmp_path, stack, "stacks/flows.yaml")
+    proxy = 'services:\n  proxy:\n    image: traefik:v3.5.3\n    ports: ["443:443"]\n'
+    one = found(tmp_path, proxy, "stacks/traefik.yaml")
+    assert flows(one) == {"user->proxy:calls", "proxy->flows:calls"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".gitlab-ci.yml", "stages: [test]\nservices:\n  - postgres:17\ntest:\n  image: python:3.13\n"),
+        ("services.yaml", "services:\n  App\\Handler:\n    arguments: ['@cache']\n"),
+        (
+            ".github/workflows/ci.yml",
+            "on: push\njobs:\n  test:\n    services:\n      rows:\n        image: postgres:17\n",
+        ),
+    ],
+)
+def test_other_services_are_no_stack(tmp_path: Path, name: str, text: str) -> None:
+    one = found(tmp_path, text, name)
+    assert not any(c.kind.startswith("data") for c in one.components.values())
+    assert not one.problems

@@ -9,7 +9,17 @@ from bastide.discover.model import Place
 from bastide.discover.result import Found, FoundFlow
 
 _DOORS = ("app.entry",)
-_SERVING = ("ai.model", "ai.gateway", "ai.agent", "app.web", "app.gateway", "app.workflow", "ai.chain")
+_SERVING = (
+    "ai.model",
+    "ai.gateway",
+    "ai.agent",
+    "app.web",
+    "app.gateway",
+    "app.workflow",
+    "ai.chain",
+    "ml.tracker",
+    "ml.notebook",
+)
 _OPEN = ("every-interface", "internet", "internal")
 _PAGES = ("app.web",)
 """What people look at, however they come to it."""
@@ -44,9 +54,18 @@ def _doors(components: Sequence[Found], flows: Sequence[FoundFlow]) -> Iterator[
         if component.kind in _PAGES:
             yield component
             continue
-        reachable = (fact is not None and fact.value in _OPEN) or (endpoint is not None and endpoint.value is True)
+        serves = endpoint is not None and endpoint.value is True and not _is_private(component)
+        reachable = (fact is not None and fact.value in _OPEN) or serves
         if reachable and any(component.kind == k or component.kind.startswith(k + ".") for k in _SERVING):
             yield component
+
+
+def _is_private(component: Found) -> bool:
+    """Whether only a private network reaches it: people come to what stands before it."""
+    public, private = (component.facts.get(name) for name in ("public-network-access", "private-endpoint"))
+    if public is not None and public.value is not None:
+        return public.value is False
+    return private is not None and private.value is True
 
 
 def _flow(user: Found, door: Found) -> FoundFlow:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
-from bastide.discover.model import Place, Resource, State, Value
+from bastide.discover.model import REST, Place, Resource, State, Value
 from bastide.discover.programs import named
 from bastide.discover.result import Found, FoundFlow
 from bastide.discover.types import LinkRule, Make, Type, fits
@@ -70,6 +70,8 @@ class _Resolver:
         self._pieces = pieces
         self._named: dict[str, Group] = {}
         self._flows: list[tuple[Group, Group, LinkRule, Place]] = []
+        self._cluster: dict[str, list[Group]] | None = None
+        """Names of services with their namespace; made when they are needed, after things have been joined."""
 
     def result(self) -> tuple[list[Found], list[FoundFlow]]:
         self._join_variants()
@@ -277,12 +279,15 @@ class _Resolver:
                 if text and (
                     part == "command" or "://" in text or re.search(r":\d", text) or _ADDRESS_NAME.search(path)
                 ):
-                    for target in self._hosts(text, piece.resource.scope):
+                    for target in self._hosts(text, piece.resource.scope, piece):
                         if target is not home and target.kind:
                             self._flow(home, target, LinkRule(to=path), piece, value.place)
 
     def _needed(self, piece: Piece) -> None:
-        """What a container waits for and nothing else names: stores and models are waited for by who uses them."""
+        """What a container waits for, where the address may stand in what isn't known: stores and models are waited for by who uses them."""
+        env = (leaf for v in piece.resource.find("env") for leaf in v.leaves())
+        if not any(not v.known and (name == REST or _ADDRESS_NAME.search(name)) for name, v in env):
+            return
         home = self._home(piece)
         for value in piece.resource.find("needs"):
             for target in self._hosts(as_text(value) or "", piece.resource.scope):
@@ -299,13 +304,27 @@ class _Resolver:
             rule = LinkRule(to=path, verb="reads", back=True) if target.kind == "secret" else LinkRule(to=path)
             self._flow(home, target, rule, piece, value.place)
 
-    def _hosts(self, text: str, scope: str) -> Iterator[Group]:
+    def _hosts(self, text: str, scope: str, piece: Piece | None = None) -> Iterator[Group]:
         for match in _ADDRESS.finditer(text[:_TEXT]):
             host = match[1].lower()
             for name in (f"host:{host}@{scope}", f"host:{host}"):
                 if name in self._named:
                     yield self._named[name]
                     break
+            else:
+                yield from self._in_cluster(host, piece)
+
+    def _in_cluster(self, host: str, piece: Piece | None) -> Iterator[Group]:
+        """Whoever has a name of a cluster, wherever it is declared: `store.data`, `store.data.svc.cluster.local`."""
+        if self._cluster is None:
+            self._cluster = {}
+            for name, group in self._named.items():
+                if name.startswith("host:") and "@kubernetes:" in name and "." in name.partition("@")[0]:
+                    self._cluster.setdefault(name[5:].partition("@")[0], []).append(group)
+        space = next((str(v.data) for v in piece.resource.find("namespace")), "") if piece is not None else ""
+        groups = self._cluster.get(host if "." in host else f"{host}.{space}", [])
+        if len({id(g) for g in groups}) == 1:
+            yield groups[0]
 
     def _flow(self, home: Group, other: Group, rule: LinkRule, piece: Piece, place: Place) -> None:
         if self._groups[piece.resource.id] is not home:

@@ -50,6 +50,8 @@ def container(name: str, service: Value, folder: str, root: Value | None, all_: 
         body["build"] = build
     if "depends_on" in service.data:
         body["needs"] = Value(tuple(_needed(service)), service.data["depends_on"].place)
+    if _is_routed(service):
+        body["routed"] = Value(True, place)
     if _is_job(name, all_):
         body["job"] = Value(True, place)
     profiles = sorted(str(v.data) for v in service.find("profiles"))
@@ -203,6 +205,25 @@ def _needed(service: Value) -> Iterator[Value]:
         yield from (Value(name, inner.place) for name, inner in given.data.items())
     else:
         yield from given.elements()
+
+
+def _is_routed(service: Value) -> bool:
+    """Whether its labels tell Traefik to send requests to it."""
+    labels = (pair for path in ("labels", "deploy.labels") for pairs in _labels(service, path) for pair in pairs)
+    return any(name.startswith("traefik.http.routers.") and name.endswith(".rule") for name, _ in labels)
+
+
+def _labels(service: Value, path: str) -> Iterator[list[tuple[str, Value]]]:
+    head, _, rest = path.partition(".")
+    value = service.data.get(head)
+    if rest:
+        value = value.data.get(rest) if value is not None and isinstance(value.data, Mapping) else None
+    if value is None:
+        return
+    if isinstance(value.data, Mapping):
+        yield list(value.data.items())
+    else:
+        yield [(str(v.data or v.text).partition("=")[0], v) for v in value.elements()]
 
 
 def _aliases(service: Value) -> list[str]:

@@ -17,6 +17,12 @@ from bastide.discover.model import REST, Place, Problem, Reading, Resource, Stat
 from bastide.discover.readers.yaml_ import read_yaml
 
 _NAME = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml\Z|[\w.-]*docker-compose[\w.-]*\.ya?ml\Z", re.IGNORECASE)
+_SERVICES = re.compile(r"^services:\s*(?:#.*)?$", re.MULTILINE)
+_IMAGE = re.compile(r"^ {2,8}image:\s*\S", re.MULTILINE)
+_OTHERS = re.compile(
+    r"^(?:apiVersion|stages|jobs|pipelines|default|include|on|trigger|parameters|framework)\s*:", re.MULTILINE
+)
+"""What files of CI systems and others have at the beginning of a line."""
 _STANDARD = re.compile(r"(?:docker-)?compose\.ya?ml\Z")
 _OVERRIDE = re.compile(r"(?:docker-)?compose\.override\.ya?ml\Z")
 _TEMPLATES = (".env.example", ".env.sample", ".env.template", "env.example", ".env.dist")
@@ -30,11 +36,13 @@ class Compose:
     name = "compose"
 
     def wants(self, path: str, head: Callable[[], str]) -> bool:
-        """By name; other YAML files when `services:` stands at the beginning of a line."""
-        name = PurePosixPath(path).name
-        return bool(_NAME.match(name)) and (
-            "services" in head() or "include" in head() or path.endswith((".yml", ".yaml"))
-        )
+        """By name; other YAML files, such as stacks of Swarm, when they begin with services that have images."""
+        if _NAME.match(PurePosixPath(path).name):
+            return True
+        if not path.endswith((".yml", ".yaml")) or "/.github/" in f"/{path}":
+            return False
+        begin = head()
+        return bool(_SERVICES.search(begin) and _IMAGE.search(begin)) and not _OTHERS.search(begin)
 
     def read(self, tree: Tree, files: Sequence[str]) -> Reading:
         """The containers of each file; an override file counts with the file that it overrides."""
@@ -43,7 +51,7 @@ class Compose:
         ordered = sorted(files, key=lambda f: (posixpath.dirname(f), not _STANDARD.search(f), f))
         resources = [r for file in ordered if not _OVERRIDE.search(file) for r in reader.project(file)]
         resources = list(_whole(resources, reader.problems))
-        return Reading(tuple(_apart(resources)), tuple(dict.fromkeys(reader.problems)), frozenset(files))
+        return Reading(tuple(_apart(_with_routes(resources))), tuple(dict.fromkeys(reader.problems)), frozenset(files))
 
 
 def _whole(resources: list[Resource], problems: list[Problem]) -> Iterator[Resource]:
@@ -59,6 +67,21 @@ def _whole(resources: list[Resource], problems: list[Problem]) -> Iterator[Resou
             problems.append(
                 Problem(resource.place, f"`{resource.name}` has no image: it belongs over a file that isn't here")
             )
+
+
+def _with_routes(resources: list[Resource]) -> list[Resource]:
+    """Traefik sends requests to the services of its host whose labels say so."""
+    routed = [r for r in resources if "routed" in r.body.data]
+    found = []
+    for resource in resources:
+        behind = [r for r in routed if r.scope == resource.scope and r.name != resource.name]
+        image = "".join(str(v.data) for v in resource.find("image")).partition(":")[0].rpartition("/")[2]
+        if image == "traefik" and behind:
+            routes = Value(tuple(Value(r.name, r.place) for r in behind), resource.place)
+            body = replace(resource.body, data={**resource.body.data, "routes": routes})
+            resource = replace(resource, body=body)  # noqa: PLW2901
+        found.append(resource)
+    return found
 
 
 def _has_image(resource: Resource) -> bool:
