@@ -114,7 +114,7 @@ resource "google_model_armor_template" "armor" {
             {("desk", "hands-off", "billing"), ("kb", "retrieves", "desk")},
         ),
         ("main.tf", ROLE, {"anthropic-claude-x": "ai.model.endpoint"},
-         {("chat-api", "runs-as", "chat-workload"), ("chat-workload", "calls", "anthropic-claude-x")}),
+         {("chat-api", "runs-as", "chat-workload"), ("chat-api", "calls", "anthropic-claude-x")}),
         ("main.bicep", AZURE, {"web": "app.api", "ai": "ai.model.endpoint", "safety": "ai.guardrail"}, {("web", "calls", "ai")}),
         ("main.tf", GOOGLE, {"armor": "ai.guardrail"}, set()),
     ],

@@ -29,7 +29,7 @@ _PUBLIC = ("app.api",)
 
 def with_actors(components: list[Found], flows: list[FoundFlow]) -> tuple[list[Found], list[FoundFlow]]:
     """The same with a user, where something can be reached from outside: an entry point, else what serves and is called by nothing else."""
-    doors = list(_doors(components, flows))
+    doors = list(_doors(components, flows)) or list(_outer(components, flows))
     if not doors:
         return components, flows
     ids = {c.id for c in components}
@@ -57,6 +57,15 @@ def _doors(components: Sequence[Found], flows: Sequence[FoundFlow]) -> Iterator[
         serves = endpoint is not None and endpoint.value is True and not _is_private(component)
         reachable = (fact is not None and fact.value in _OPEN) or serves
         if reachable and any(component.kind == k or component.kind.startswith(k + ".") for k in _SERVING):
+            yield component
+
+
+def _outer(components: Sequence[Found], flows: Sequence[FoundFlow]) -> Iterator[Found]:
+    """Where there are no doors, the programs that are open to other machines and that nothing of the system calls."""
+    called = {f.target for f in flows}
+    for component in components:
+        fact = component.facts.get("published")
+        if component.kind in _PUBLIC and component.id not in called and fact is not None and fact.value in _OPEN:
             yield component
 
 

@@ -48,14 +48,32 @@ def _folder(file: Resource) -> str:
 def _built(
     container: Resource, files: Mapping[str, Sequence[Resource]], called: Mapping[str, Sequence[Resource]]
 ) -> Resource | None:
-    """The Dockerfile of the folder from which it is built; without one, of the only folder that is called like its image."""
+    """The Dockerfile of the folder from which it is built; without one, of the only folder that is called like it."""
     for build in container.find("build"):
         beside = files.get(as_text(build) or ".", ())
         plain = [f for f in beside if posixpath.basename(f.place.file) in ("Dockerfile", "Containerfile")]
         return next(iter(plain), None) or (beside[0] if len(beside) == 1 else None)
-    images = {repository(t).rpartition("/")[2] for v in container.find("image") if (t := as_text(v))}
-    named = [f for image in images for f in called.get(image, ())]
-    return named[0] if len(named) == 1 else None
+    alike = [(likeness(container, name), f) for name, found in called.items() for f in found]
+    best = max((n for n, _ in alike), default=0)
+    named = [f for n, f in alike if n == best]
+    return named[0] if best and len(named) == 1 else None
+
+
+def likeness(container: Resource, folder: str) -> int:
+    """How surely a container is built from a folder with a Dockerfile: 3 its image is called like it, 2 it is itself, 1 its image ends so."""
+    name = _plain(folder)
+    images = [_plain(repository(t).rpartition("/")[2]) for v in container.find("image") if (t := as_text(v))]
+    if not name:
+        return 0
+    if name in images:
+        return 3
+    if name == _plain(container.name):
+        return 2
+    return int("-" in name and any(image.endswith(f"-{name}") for image in images))
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def _filled(body: Mapping[str, Value], file: Resource) -> dict[str, Value]:

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bastide.discover.interpret import Piece, as_text, repository
+from bastide.discover.images import likeness
+from bastide.discover.interpret import Piece, as_text
 from bastide.discover.model import Place, Resource, State, Value
 from bastide.discover.types import fits
 
@@ -52,7 +53,8 @@ def with_programs(
     for resource in needed:
         libraries[resource.scope].append(resource)
     programs = {
-        root: _program(root, code, _container(root, containers), libraries[root]) for root, code in members.items()
+        root: _program(root, code, _container(root, containers, root in roots), libraries[root])
+        for root, code in members.items()
     }
     placed = [replace(r, part_of=programs[_root(r.place.file, roots)].id) if r.type in CODE else r for r in resources]
     ids = {root: program.id for root, program in programs.items()}
@@ -112,17 +114,19 @@ def _program(root: str, code: list[Resource], container: str, libraries: Sequenc
     return Resource(f"{root or '.'}: program", "program", name, body, place, scope=root, part_of=container)
 
 
-def _container(root: str, containers: Sequence[Resource]) -> str:
+def _container(root: str, containers: Sequence[Resource], packaged: bool) -> str:
     """The container whose image is built from the program's folder, or is called like it."""
     for container in containers:
         for build in container.find("build"):
             context = as_text(build)
             if context is not None and (context in (root, ".") or root.startswith(context + "/")):
                 return container.id
-    name = posixpath.basename(root)
-    called = [
-        c
-        for c in containers
-        if name and any(repository(t).rpartition("/")[2] == name for v in c.find("image") if (t := as_text(v)))
-    ]
-    return called[0].id if len(called) == 1 else ""
+    alike = [(likeness(c, posixpath.basename(root)), c) for c in containers]
+    best = max((n for n, _ in alike), default=0)
+    called = [c for n, c in alike if n == best]
+    sure = best >= (_ITS_NAME if packaged else _ITS_IMAGE)
+    return called[0].id if sure and len({(c.scope, c.name) for c in called}) == 1 else ""
+
+
+_ITS_NAME, _ITS_IMAGE = 1, 3
+"""How alike a folder and a container have to be called: something builds the folder into an image, or nothing is known to do so."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from bastide.discover.flows import by_those_who_run, merged
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
 from bastide.discover.model import REST, Place, Resource, State, Value
@@ -27,7 +28,7 @@ _ADDRESS_NAME = re.compile(
 )
 _GLOBAL = ("arn", "model", "url", "id", "image-digest", "server")
 """Prefixes of names that mean the same thing wherever they stand."""
-_SHARED = ("provider",)
+_SHARED = ("provider", "outside")
 """Prefixes of names that mean whatever answers to them; several things may have one."""
 _UNCALLED = ("identity", "network", "ops.")
 """Kinds that a variable may name without anything being sent to them."""
@@ -70,6 +71,7 @@ class _Resolver:
         self._pieces = pieces
         self._named: dict[str, Group] = {}
         self._flows: list[tuple[Group, Group, LinkRule, Place]] = []
+        self._hostnames: frozenset[str] | None = None
         self._cluster: dict[str, list[Group]] | None = None
         """Names of services with their namespace; made when they are needed, after things have been joined."""
 
@@ -80,8 +82,9 @@ class _Resolver:
         for act in (self._become, self._made_by, self._give, self._linked, self._addresses, self._needed):
             for piece in self._pieces:
                 act(piece)
+        self._flows = list(by_those_who_run(self._flows))
         found = identified(self._distinct(), self._found)
-        return list(found.values()), list(_flows(self._flows, found))
+        return list(found.values()), list(merged(self._flows, found))
 
     def _distinct(self) -> list[Group]:
         groups = {id(g): g for g in (*self._groups.values(), *self._named.values())}
@@ -159,7 +162,7 @@ class _Resolver:
     # --- what is named -------------------------------------------------------------------------------------------
     def _make(self, piece: Piece, pointer: Pointer) -> None:
         rule, home = pointer.rule, self._home(piece)
-        if not pointer.name:
+        if not pointer.name or (rule.prefix == "outside" and self._is_declared(pointer.name)):
             return
         key = f"{rule.prefix or rule.kind}:{normal(rule.prefix, pointer.name)}"
         if rule.prefix not in (*_GLOBAL, *_SHARED):
@@ -180,12 +183,22 @@ class _Resolver:
                     group.facts[name] = fact
             self._flow(home, group, rule, piece, pointer.value.place)
 
+    def _is_declared(self, host: str) -> bool:
+        """Whether something in the tree has a name for hosts that begins like that, wherever it stands."""
+        if self._hostnames is None:
+            names = (n[5:].partition("@")[0] for n in self._named if n.startswith("host:"))
+            self._hostnames = frozenset(n.partition(".")[0].lower() for n in names)
+        return host.lower() in self._hostnames
+
     def _give(self, piece: Piece) -> None:
         for value, facts in piece.gifts:
             for ref in value.refs:
                 group = self._groups.get(ref)
                 for name, fact in facts.items() if group else ():
-                    if group is not None and (name not in group.facts or group.facts[name].state is not State.KNOWN):
+                    if group is None:
+                        continue
+                    old = group.facts.get(name)
+                    if old is None or old.state is not State.KNOWN or fact.value in _MORE.get(name, ()):
                         group.facts[name] = fact
 
     def _become(self, piece: Piece) -> None:
@@ -370,6 +383,10 @@ class _Resolver:
         )
 
 
+_MORE = {"privileges": ("broad", "wildcard")}
+"""Values that add up: of several roles the widest counts."""
+
+
 def _refs(value: Value) -> list[str]:
     return [*value.refs, *(r for _, leaf in value.leaves() for r in leaf.refs)]
 
@@ -392,22 +409,6 @@ def _together(one: Fact, other: Fact) -> Fact:
 
 def _scope(pieces: list[Piece]) -> str:
     return next((p.resource.scope for p in pieces if p.resource.scope), "")
-
-
-def _flows(flows: Iterable[tuple[Group, Group, LinkRule, Place]], found: Mapping[int, Found]) -> Iterator[FoundFlow]:
-    merged: dict[tuple[str, str, str], FoundFlow] = {}
-    for source, target, rule, place in flows:
-        one, other = found.get(id(source)), found.get(id(target))
-        if one is None or other is None or one is other:
-            continue
-        key = one.id, other.id, rule.verb
-        old = merged.get(key)
-        places = tuple(dict.fromkeys((*(old.provenance if old else ()), place)))
-        merged[key] = FoundFlow(
-            f"{one.id}->{other.id}:{rule.verb}", one.id, other.id, rule.verb, rule.data or (old.data if old else ""),
-            places, min(one.confidence, other.confidence),
-        )  # fmt: skip
-    yield from merged.values()
 
 
 __all__ = ["Group", "Value", "resolve"]

@@ -136,3 +136,22 @@ def test_circles_end() -> None:
     assert len(found.resources) == 2
     assert not any(v.known for r in found.resources for v in r.find("name"))
     assert [r.type for r in read({"a.bicep": "module a 'a.bicep' = { name: 'a' }\n"}).resources] == ["module"]
+
+
+def test_a_list_that_somebody_gives_later() -> None:
+    """An empty default of the deployment isn't what will be: there is one of unknown values. Inside, an empty list is one."""
+    text = "param given array = []\nresource a 'A/b@1' = [for x in given: { name: x.name }]\n"
+    (found,) = read({"main.bicep": text}).resources
+    assert (found.name, found.find("name")[0].known) == ("a", False)
+    assert read({"main.bicep": "module m 'm.bicep' = { name: 'm' }\n", "m.bicep": text}).resources == ()
+
+
+def test_comparisons_and_texts_with_holes() -> None:
+    """Numbers are compared; a text in which something unknown is put keeps the rest."""
+    text = "param log string = ''\nresource a 'A/b@1' = if (length(log) > 0) { name: 'a' }\n"
+    assert read({"main.bicep": text}).resources == ()
+    hole = (
+        "param name string\nresource a 'A/b@1' = { name: 'a', v: replace('<rate-limit id=\"{x}\" />', '{x}', name) }\n"
+    )
+    (found,) = read({"main.bicep": hole}).resources
+    assert (found.find("v")[0].data, found.find("v")[0].state) == ('<rate-limit id="{x}" />', State.CONDITIONAL)

@@ -71,12 +71,15 @@ def bodies(names: Names, node: Node, local: Local, key: str = "", index: int | N
 
 
 def _rounds(names: Names, parts: Sequence[Node], local: Local) -> Iterator[tuple[Local, str, int | None]]:
-    """Local names, key and number of each round. Over something unknown there is one round with unknown values."""
+    """Local names, key and number of each round. Over something unknown, or a list that is empty until somebody gives one, there
+    is one round with unknown values.
+    """
     head = [c for c in parts[0].children if c.is_named] or [parts[0]]
     variables = [text_of(c) for c in head]
     over = value(names, parts[-2], local)
     place = Place(names.file, line_of(parts[0]))
-    if not over.known or not isinstance(over.data, tuple):
+    to_be_given = over.state is State.CONDITIONAL and not over.data
+    if not over.known or not isinstance(over.data, tuple) or to_be_given:
         unknown = Value(None, place, State.UNKNOWN, over.refs)
         yield {**local, **dict.fromkeys(variables, unknown)}, "", None
         return
@@ -213,6 +216,8 @@ def _operation(node: Node, parts: Sequence[Value], place: Place) -> Value:
     if node.type == "binary_expression" and len(parts) == 2 and all(p.known for p in parts):
         left, right = parts[0].plain(), parts[1].plain()
         results = {"==": left == right, "!=": left != right, "&&": bool(left and right), "||": bool(left or right)}
+        if isinstance(left, int) and isinstance(right, int):
+            results |= {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}
         if sign in results:
             return Value(results[sign], place, worst(parts), refs(parts))
     if sign in ("&&", "||") and len(parts) == 2:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bastide.discover.model import Place, State, Value
 
-_LONGEST = 10_000
+_LONGEST, _LARGEST = 10_000, 100_000
 _EMPTY: tuple[Any, ...] = (None, "", (), {})
 
 
@@ -91,6 +91,16 @@ def _same(given: Sequence[Value], place: Place) -> Value | None:  # noqa: ARG001
     return given[0] if given else None
 
 
+def _replace(given: Sequence[Value], place: Place) -> Value | None:
+    """What is put in need not be known: the rest of the text is."""
+    if len(given) != 3 or not all(isinstance(v.data, str) for v in given[:2]):
+        return None
+    text, old, new = given
+    if not new.known or isinstance(new.data, (Mapping, tuple)) or new.data is None:
+        return Value(text.data, place, State.CONDITIONAL, refs(given)) if old.data in text.data else text
+    return Value(text.data.replace(old.data, as_text(new))[:_LARGEST], place, worst(given), refs(given))
+
+
 def _environment(given: Sequence[Value], place: Place) -> Value:
     name = given[0].data if given else ""
     if len(given) > 1 and given[1].known:
@@ -119,7 +129,6 @@ _STRICT: Mapping[str, Callable[..., Any]] = {
     "toUpper": lambda v: _text(v).upper(),
     "trim": lambda v: _text(v).strip(),
     "string": _text,
-    "replace": lambda v, old, new: _text(v).replace(_text(old), _text(new))[:_LONGEST],
     "take": lambda v, n: v.data[: int(n.data)],
     "skip": lambda v, n: v.data[int(n.data) :],
     "startsWith": lambda v, part: _text(v).lower().startswith(_text(part).lower()),
@@ -135,6 +144,7 @@ _LAX: Mapping[str, Callable[[Sequence[Value], Place], Value | None]] = {
     "union": _union,
     "concat": _concat,
     "any": _same,
+    "replace": _replace,
     "resourceId": _last,
     "subscriptionResourceId": _last,
     "tenantResourceId": _last,
