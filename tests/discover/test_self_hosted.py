@@ -192,3 +192,70 @@ def test_other_services_are_no_stack(tmp_path: Path, name: str, text: str) -> No
     one = found(tmp_path, text, name)
     assert not any(c.kind.startswith("data") for c in one.components.values())
     assert not one.problems
+
+
+@pytest.mark.parametrize(
+    ("variable", "kinds"),
+    [
+        ("DB_HOST: postgresql-mlflow.data.svc.cluster.local", {"data.database"}),
+        ("DB_HOST: mlflow-postgresql", {"data.database"}),
+        ('DATABASE_URL: "postgresql+asyncpg://app:${DB_PASSWORD}@rows.data:5432/app"', {"data.database"}),
+        ('QDRANT_URL: "http://vectors-qdrant:6333"', {"data.vector-store"}),
+        ('OLLAMA_BASE_URL: "http://ollama.ai.svc:11434"', {"ai.model.server"}),
+        ('OLLAMA_BASE_URL: "https://ollama.com"', set()),
+        ('REDIS_URL: "redis://localhost:6379"', set()),
+        ('POSTGRES_URL: "jdbc:h2:mem"', set()),
+        ("POSTGRES_DB: postgres", set()),
+    ],
+)
+def test_what_is_used_and_not_declared_is_known_by_its_host(tmp_path: Path, variable: str, kinds: set[str]) -> None:
+    one = found(tmp_path, f"services:\n  api:\n    image: example/api:1.0.0\n    environment: {{{variable}}}\n")
+    assert {c.kind for c in one.components.values()} - {"app.worker"} == kinds
+
+
+def test_what_is_declared_somewhere_is_no_second_one(tmp_path: Path) -> None:
+    found(tmp_path, 'services:\n  postgres: {image: "postgres:17.2"}\n', "rows/compose.yaml")
+    one = found(
+        tmp_path,
+        "services:\n  api:\n    image: example/api:1.0.0\n    environment: {DB_HOST: postgres}\n",
+        "api/compose.yaml",
+    )
+    assert [c.kind for c in one.components.values()].count("data.database") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("stringData: {key: hunter2}", True),
+        ("data: {key: aHVudGVyMg==}", True),
+        ("stringData: {key: <key>}", False),
+        ("data: {key: Q0hBTkdFX01F}", False),
+    ],
+)
+def test_secrets_in_manifests_are_seen(tmp_path: Path, value: str, seen: bool) -> None:
+    text = f"""apiVersion: v1
+kind: Secret
+metadata: {{name: keys}}
+{value}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: api}}
+spec:
+  template:
+    spec:
+      containers:
+        - name: api
+          image: example/api:1.0.0
+          env: [{{name: DB_PASSWORD, valueFrom: {{secretKeyRef: {{name: keys, key: key}}}}}}]
+"""
+    one = found(tmp_path, text, "k8s.yaml")
+    bad = [str(w.place) for w in one.weaknesses if w.expectation == "secrets/constant-secret"]
+    assert bad == (["k8s.yaml:4"] if seen else [])
+
+
+def test_a_port_for_everybody_counts_beside_one_for_the_host(tmp_path: Path) -> None:
+    one = found(
+        tmp_path, 'services:\n  files: {image: "minio/minio:1.0.0", ports: ["127.0.0.1:9001:9001", "9000:9000"]}\n'
+    )
+    assert one.components["files"].facts["published"].value == "every-interface"

@@ -27,6 +27,7 @@ _BACKENDS = (
     "spec.http.route.destination.host",
 )
 _CHARTS = {"HelmRelease": ("spec.chart.spec.chart",), "Application": ("spec.source.chart", "spec.sources.chart")}
+_DATA = {"ConfigMap": ("data",), "Secret": ("data", "stringData")}
 _RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 _EMBEDDED = ("serveConfigV2", "config.yaml", "config")
 """Fields whose text is YAML itself."""
@@ -228,7 +229,7 @@ class _Resolver:
         found: dict[str, dict[str, dict[str, Value]]] = {"ConfigMap": {}, "Secret": {}}
         for kind, named in found.items():
             for other in self._nearest_first(one, kind):
-                data = [d.data for d in other.value.find("data") if isinstance(d.data, Mapping)]
+                data = [d.data for key in _DATA[kind] for d in other.value.find(key) if isinstance(d.data, Mapping)]
                 named.setdefault(other.name, {k: v for d in data for k, v in d.items()})
         return found
 

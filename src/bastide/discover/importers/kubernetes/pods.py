@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -105,6 +108,8 @@ def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: C
     body["env"] = Value(
         dict(_environment(container, configuration)), container.data["env"].place if "env" in container.data else place
     )
+    if committed := dict(_committed(container, configuration)):
+        body["committed"] = Value(committed, place)
     body["ports"] = Value(
         tuple(_ports(container)), container.data["ports"].place if "ports" in container.data else place
     )
@@ -203,6 +208,35 @@ def _from(entry: Value, name: str, configuration: Configuration) -> Value:
             if given is not None:
                 return given
     return Value(None, entry.place, State.UNKNOWN, (f"env:{name}",))
+
+
+_SENSITIVE = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
+_NAMES_ONE = re.compile(r"(?:_ID|_NAME|_USER|_PATH|_FILE)\Z", re.IGNORECASE)
+
+
+def _committed(container: Value, configuration: Configuration) -> Iterator[tuple[str, Value]]:
+    """The values of secrets whose manifests are in the tree, by variable; those of a `Secret`'s `data` decoded."""
+    named: list[tuple[str, str, str]] = []
+    for source in container.find("envFrom"):
+        secret = text_of(source, "secretRef.name")
+        named += [(item, secret, item) for item in configuration["Secret"].get(secret, {})]
+    for entry in container.find("env"):
+        for reference in entry.find("valueFrom.secretKeyRef"):
+            named.append((text_of(entry, "name"), text_of(reference, "name"), text_of(reference, "key")))
+    for variable, secret, item in named:
+        given = configuration["Secret"].get(secret, {}).get(item)
+        tells = _SENSITIVE.search(variable) and not _NAMES_ONE.search(variable)
+        if tells and given is not None and given.known and isinstance(given.data, str):
+            yield variable, replace(given, data=_plain(given.data))
+
+
+def _plain(text: str) -> str:
+    """What a base64 text means; anything else as it stands."""
+    try:
+        decoded = base64.b64decode(text, validate=True).decode("utf-8") if len(text) % 4 == 0 else text
+    except (binascii.Error, UnicodeDecodeError):
+        return text
+    return decoded if decoded.isprintable() else text
 
 
 def _secret(value: Value, name: str) -> Value:
