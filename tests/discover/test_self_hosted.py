@@ -259,3 +259,43 @@ def test_a_port_for_everybody_counts_beside_one_for_the_host(tmp_path: Path) -> 
         tmp_path, 'services:\n  files: {image: "minio/minio:1.0.0", ports: ["127.0.0.1:9001:9001", "9000:9000"]}\n'
     )
     assert one.components["files"].facts["published"].value == "every-interface"
+
+
+def test_arguments_get_the_variables_of_their_container(tmp_path: Path) -> None:
+    """`$(MODEL)` is what a ConfigMap says; a pod's own name leads to the service before it; a router is no model server."""
+    text = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: models, namespace: ai}
+data: {MODEL: org/small, POOL: '["http://models-0.models.ai.svc:8000"]'}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: models, namespace: ai}
+spec:
+  template:
+    metadata: {labels: {app: models}}
+    spec:
+      containers:
+        - name: models
+          image: vllm/vllm-openai:v0.10.1
+          args: ["--model=$(MODEL)", "--served-model-name=$(ALIAS)"]
+          envFrom: [{configMapRef: {name: models}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: models, namespace: ai}
+spec: {clusterIP: None, selector: {app: models}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: router, namespace: ai}
+spec:
+  template:
+    spec:
+      containers: [{name: router, image: "example/vllm-router:1.0.0", envFrom: [{configMapRef: {name: models}}]}]
+"""
+    one = found(tmp_path, text, "k8s.yaml")
+    kinds = {c.id: c.kind for c in one.components.values()}
+    assert kinds == {"models": "ai.model.server", "router": "ai.gateway", "org-small": "ai.model"}
+    assert flows(one) == {"models->org-small:loads", "router->models:calls"}
+    assert "authentication" not in one.components["router"].facts

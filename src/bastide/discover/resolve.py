@@ -21,7 +21,7 @@ from bastide.discover.result import Found, FoundFlow
 from bastide.discover.types import LinkRule, Make, Type, fits
 
 _ADDRESS = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{1,30}://)?(?:[^\s/@]{1,200}@)?([A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?(?=[/,;\s]|\Z)"
+    r"(?:[a-z][a-z0-9+.-]{1,30}://)?(?:[^\s/@]{1,200}@)?([A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?(?=[/,;\s\"'\])}]|\Z)"
 )
 _ADDRESS_NAME = re.compile(
     r"HOST|URL|URI|ENDPOINT|ADDR|SERVER|BROKER|DSN|CONNECTION|SERVICE|BASE|PEERS?\b|NODES?\b", re.IGNORECASE
@@ -335,7 +335,9 @@ class _Resolver:
                 if name.startswith("host:") and "@kubernetes:" in name and "." in name.partition("@")[0]:
                     self._cluster.setdefault(name[5:].partition("@")[0], []).append(group)
         space = next((str(v.data) for v in piece.resource.find("namespace")), "") if piece is not None else ""
-        groups = self._cluster.get(host if "." in host else f"{host}.{space}", [])
+        whole = host if "." in host else f"{host}.{space}"
+        # A pod of a service without an address of its own: `store-0.store.data.svc`.
+        groups = self._cluster.get(whole) or self._cluster.get(whole.partition(".")[2], [])
         if len({id(g) for g in groups}) == 1:
             yield groups[0]
 

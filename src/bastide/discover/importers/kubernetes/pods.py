@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bastide.discover.importers.kubernetes.objects import Object, scope_of, text_of
-from bastide.discover.model import Resource, State, Value
+from bastide.discover.model import TEXT, Resource, State, Value
 
 Configuration = Mapping[str, Mapping[str, Mapping[str, Value]]]
 """`ConfigMap` and `Secret`: name -> key -> value."""
 _ONCE = ("Job", "CronJob", "PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob")
+_VARIABLE = re.compile(r"(?<!\$)\$\(([A-Za-z_][\w.-]{0,127})\)")
+_LONGEST = 4096
+"""Characters of a text into which variables are put."""
 _APART = ("transformer", "explainer")
 """Parts of a KServe service that run beside its predictor."""
 _DEPTH = 24
@@ -104,10 +107,10 @@ def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: C
         body["namespace"] = Value(one.namespace, one.value.place)
     body |= {k: container.data[k] for k in ("image", "resources") if k in container.data}
     words = [w for key in ("command", "args") if key in container.data for w in container.data[key].elements()]
-    body["command"] = Value(tuple(words), words[0].place if words else place)
-    body["env"] = Value(
-        dict(_environment(container, configuration)), container.data["env"].place if "env" in container.data else place
-    )
+    env = dict(_environment(container, configuration))
+    env = {name: _put_in(value, env) for name, value in env.items()}
+    body["command"] = Value(tuple(_put_in(word, env) for word in words), words[0].place if words else place)
+    body["env"] = Value(env, container.data["env"].place if "env" in container.data else place)
     if committed := dict(_committed(container, configuration)):
         body["committed"] = Value(committed, place)
     body["ports"] = Value(
@@ -128,6 +131,18 @@ def _body(container: Value, pod: Pod, one: Object, early: bool, configuration: C
     if pod.annotations is not None:
         body["annotations"] = pod.annotations
     return body
+
+
+def _put_in(value: Value, env: Mapping[str, Value]) -> Value:
+    """A text with `$(NAME)` as Kubernetes fills it in: unknown where a variable is; a name that isn't there stays as it is."""
+    if not isinstance(value.data, str) or "$(" not in value.data:
+        return value
+    given = [env[name] for name in _VARIABLE.findall(value.data) if name in env]
+    if any(not isinstance(v.data, (str, int)) for v in given):
+        refs = tuple(dict.fromkeys(r for v in given for r in v.refs))
+        return Value(None, value.place, State.UNKNOWN, refs, value.data[:TEXT])
+    known = {name: str(env[name].data) for name in _VARIABLE.findall(value.data) if name in env}
+    return replace(value, data=_VARIABLE.sub(lambda m: known.get(m[1], m[0])[:_LONGEST], value.data)[:_LONGEST])
 
 
 def _security(container: Value, pod: Pod) -> Value | None:
