@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from bastide.discover.flows import by_those_who_run, merged
+from bastide.discover.hosts import Hosts
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
 from bastide.discover.model import REST, Place, Resource, State, Value
@@ -20,9 +21,6 @@ from bastide.discover.programs import named
 from bastide.discover.result import Found, FoundFlow
 from bastide.discover.types import LinkRule, Make, Type, fits
 
-_ADDRESS = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{1,30}://)?(?:[^\s/@]{1,200}@)?([A-Za-z0-9](?:[\w.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?(?=[/,;\s\"'\])}]|\Z)"
-)
 _ADDRESS_NAME = re.compile(
     r"HOST|URL|URI|ENDPOINT|ADDR|SERVER|BROKER|DSN|CONNECTION|SERVICE|BASE|PEERS?\b|NODES?\b", re.IGNORECASE
 )
@@ -35,7 +33,6 @@ _UNCALLED = ("identity", "network", "ops.")
 _CHOSEN = ("ai.model.endpoint", "ai.embedder")
 """Kinds of which code has one for each provider, and uses one."""
 _WAITED_FOR = ("data.", "ai.")
-_TEXT = 4096
 _MEANT = 200
 """References that are followed to find what one of them stands for."""
 
@@ -71,9 +68,7 @@ class _Resolver:
         self._pieces = pieces
         self._named: dict[str, Group] = {}
         self._flows: list[tuple[Group, Group, LinkRule, Place]] = []
-        self._hostnames: frozenset[str] | None = None
-        self._cluster: dict[str, list[Group]] | None = None
-        """Names of services with their namespace; made when they are needed, after things have been joined."""
+        self._hosts = Hosts(self._named)
 
     def result(self) -> tuple[list[Found], list[FoundFlow]]:
         self._join_variants()
@@ -162,7 +157,7 @@ class _Resolver:
     # --- what is named -------------------------------------------------------------------------------------------
     def _make(self, piece: Piece, pointer: Pointer) -> None:
         rule, home = pointer.rule, self._home(piece)
-        if not pointer.name or (rule.prefix == "outside" and self._is_declared(pointer.name)):
+        if not pointer.name or (rule.prefix == "outside" and self._hosts.declared(pointer.name)):
             return
         key = f"{rule.prefix or rule.kind}:{normal(rule.prefix, pointer.name)}"
         if rule.prefix not in (*_GLOBAL, *_SHARED):
@@ -182,13 +177,6 @@ class _Resolver:
                 if name not in group.facts and (fact := decide(cases, piece.resource)) is not None:
                     group.facts[name] = fact
             self._flow(home, group, rule, piece, pointer.value.place)
-
-    def _is_declared(self, host: str) -> bool:
-        """Whether something in the tree has a name for hosts that begins like that, wherever it stands."""
-        if self._hostnames is None:
-            names = (n[5:].partition("@")[0] for n in self._named if n.startswith("host:"))
-            self._hostnames = frozenset(n.partition(".")[0].lower() for n in names)
-        return host.lower() in self._hostnames
 
     def _give(self, piece: Piece) -> None:
         for value, facts in piece.gifts:
@@ -243,7 +231,7 @@ class _Resolver:
         if not found and rule.prefix and pointer.name:
             found = [g for n in self._keys(rule.prefix, pointer.name, piece) if (g := self._named.get(n))]
         if not found and pointer.name:
-            found = list(self._hosts(pointer.name, piece.resource.scope))
+            found = list(self._hosts.named(pointer.name, piece.resource))
         if not found and rule.kind and pointer.name:
             key = self._keys(rule.prefix or "url", pointer.name, piece)[0]
             group = self._named.setdefault(key, Group([], [], {}))
@@ -292,7 +280,7 @@ class _Resolver:
                 if text and (
                     part == "command" or "://" in text or re.search(r":\d", text) or _ADDRESS_NAME.search(path)
                 ):
-                    for target in self._hosts(text, piece.resource.scope, piece):
+                    for target in self._hosts.named(text, piece.resource):
                         if target is not home and target.kind:
                             self._flow(home, target, LinkRule(to=path), piece, value.place)
 
@@ -303,7 +291,7 @@ class _Resolver:
             return
         home = self._home(piece)
         for value in piece.resource.find("needs"):
-            for target in self._hosts(as_text(value) or "", piece.resource.scope):
+            for target in self._hosts.named(as_text(value) or "", piece.resource):
                 known = any({id(a), id(b)} == {id(home), id(target)} for a, b, _, _ in self._flows)
                 if target is not home and not known and target.kind.startswith(_WAITED_FOR):
                     self._flow(home, target, LinkRule(to="needs"), piece, value.place)
@@ -316,30 +304,6 @@ class _Resolver:
                 continue
             rule = LinkRule(to=path, verb="reads", back=True) if target.kind == "secret" else LinkRule(to=path)
             self._flow(home, target, rule, piece, value.place)
-
-    def _hosts(self, text: str, scope: str, piece: Piece | None = None) -> Iterator[Group]:
-        for match in _ADDRESS.finditer(text[:_TEXT]):
-            host = match[1].lower()
-            for name in (f"host:{host}@{scope}", f"host:{host}"):
-                if name in self._named:
-                    yield self._named[name]
-                    break
-            else:
-                yield from self._in_cluster(host, piece)
-
-    def _in_cluster(self, host: str, piece: Piece | None) -> Iterator[Group]:
-        """Whoever has a name of a cluster, wherever it is declared: `store.data`, `store.data.svc.cluster.local`."""
-        if self._cluster is None:
-            self._cluster = {}
-            for name, group in self._named.items():
-                if name.startswith("host:") and "@kubernetes:" in name and "." in name.partition("@")[0]:
-                    self._cluster.setdefault(name[5:].partition("@")[0], []).append(group)
-        space = next((str(v.data) for v in piece.resource.find("namespace")), "") if piece is not None else ""
-        whole = host if "." in host else f"{host}.{space}"
-        # A pod of a service without an address of its own: `store-0.store.data.svc`.
-        groups = self._cluster.get(whole) or self._cluster.get(whole.partition(".")[2], [])
-        if len({id(g) for g in groups}) == 1:
-            yield groups[0]
 
     def _flow(self, home: Group, other: Group, rule: LinkRule, piece: Piece, place: Place) -> None:
         if self._groups[piece.resource.id] is not home:
