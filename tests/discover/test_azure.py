@@ -190,3 +190,55 @@ def test_a_template_that_was_compiled_from_bicep_is_read_once(tmp_path: Path) ->
     assert set(kinds(found_in(tmp_path / "b", {"main.bicep": ACCOUNT, "azuredeploy.json": made}))) == {"ai"}
     assert set(kinds(found_in(tmp_path / "c", {"main.bicep": ACCOUNT, "main.json": arm % ""}))) == {"ai", "s"}
     assert set(kinds(found_in(tmp_path / "d", {"main.json": made}))) == {"s"}
+
+
+DATABASE = """\
+resource rows 'Microsoft.DBforPostgreSQL/flexibleServers@2023-03-01-preview' = { name: 'rows' }
+resource open 'Microsoft.DBforPostgreSQL/flexibleServers/firewallRules@2023-03-01-preview' = {
+  parent: rows
+  name: 'all'
+  properties: { startIpAddress: '0.0.0.0', endIpAddress: 'END' }
+}
+resource api 'Microsoft.App/containerApps@2024-03-01' = {
+  name: 'api'
+  properties: {
+    template: {
+      containers: [
+        {
+          name: 'a'
+          image: 'x/api:1'
+          env: [ { name: 'POSTGRES_HOST', value: rows.properties.fullyQualifiedDomainName }, { name: 'POSTGRES_DATABASE', value: 'postgres' } ]
+        }
+      ]
+    }
+  }
+}
+"""
+
+
+def test_a_database_that_is_open_to_all(tmp_path: Path) -> None:
+    """A rule for all addresses is a weakness, one for Azure's own isn't; the name of a database is no host."""
+    for end, weak in (("255.255.255.255", ["rows"]), ("0.0.0.0", [])):
+        found = found_in(tmp_path / end, {"main.bicep": DATABASE.replace("END", end)})
+        assert [w.element for w in found.weaknesses if w.expectation == "cloud/public-network-access"] == weak
+        assert set(kinds(found)) == {"rows", "api"}
+
+
+def test_an_identity_with_which_something_signs_in(tmp_path: Path) -> None:
+    """A federated credential shows that an identity is used, whatever its name; without one it is nobody's."""
+    text = 'resource "azurerm_user_assigned_identity" "one" { name = "one" }\n'
+    federated = (
+        'resource "azurerm_federated_identity_credential" "c" { parent_id = azurerm_user_assigned_identity.one.id }\n'
+    )
+    assert kinds(found_in(tmp_path / "a", {"main.tf": text})) == {}
+    assert list(kinds(found_in(tmp_path / "b", {"main.tf": text + federated})).values()) == ["identity.workload"]
+
+
+def test_who_reaches_a_gateway(tmp_path: Path) -> None:
+    """The internet, unless it stands in a network of its own; people come to it in both cases."""
+    for network, reached in (("None", "internet"), ("Internal", "internal")):
+        own = f"name: 'gate', properties: {{ virtualNetworkType: '{network}' }} }}"
+        gate = GATEWAY.replace("name: 'gate' }", own, 1)
+        found = found_in(tmp_path / network, {"main.bicep": ACCOUNT + APP + gate, "policy.xml": ""})
+        assert found.components["gate"].facts["published"].value == reached
+        assert ("user", "gate") in {(f.source, f.target) for f in found.flows}
