@@ -242,3 +242,19 @@ def test_who_reaches_a_gateway(tmp_path: Path) -> None:
         found = found_in(tmp_path / network, {"main.bicep": ACCOUNT + APP + gate, "policy.xml": ""})
         assert found.components["gate"].facts["published"].value == reached
         assert ("user", "gate") in {(f.source, f.target) for f in found.flows}
+
+
+def test_embedding_models_need_no_content_filter(tmp_path: Path) -> None:
+    """They answer nobody, whichever language deploys them."""
+    deployed = (
+        "resource d%d 'Microsoft.CognitiveServices/accounts/deployments@2024-10-01' = {\n"
+        "  parent: ai\n  name: 'd'\n  properties: { model: { name: '%s' } }\n}\n"
+    )
+    models = "".join(deployed % (n, m) for n, m in enumerate(("gpt-4o", "text-embedding-3-large")))
+    module = MODULES.replace("raiPolicyName: 'strict' }", "} { name: 'e', model: { name: 'text-embedding-3-small' } }")
+    terraform = 'resource "azurerm_cognitive_deployment" "e" {\n  model { name = "text-embedding-3-small" }\n}\n'
+    for number, files in enumerate(({"main.bicep": ACCOUNT + models}, {"main.bicep": module}, {"main.tf": terraform})):
+        found = found_in(tmp_path / str(number), files)
+        embedders = {c.id for c in found.components.values() if c.kind == "ai.embedder"}
+        assert len(embedders) == 1
+        assert not embedders & {w.element for w in found.weaknesses if w.expectation == "cloud/guardrail-attached"}
