@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,13 @@ def by_those_who_run(
     flows: Sequence[tuple[Group, Group, LinkRule, Place]],
 ) -> Iterator[tuple[Group, Group, LinkRule, Place]]:
     """What an identity may call, those call that run as it; an identity that nothing runs as keeps its flows."""
-    runs = [(source, target) for source, target, rule, _ in flows if rule.verb == "runs-as"]
+    runs: dict[int, list[Group]] = defaultdict(list)
+    for source, target, rule, _ in flows:
+        if rule.verb == "runs-as":
+            runs[id(target)].append(source)
     for source, target, rule, place in flows:
-        who = [one for one, identity in runs if identity is source] if source.kind.startswith("identity.") else []
-        yield from ((one, target, rule, place) for one in who or (source,))
+        who = runs[id(source)] if source.kind.startswith("identity.") and id(source) in runs else [source]
+        yield from ((one, target, rule, place) for one in who)
 
 
 def merged(flows: Iterable[tuple[Group, Group, LinkRule, Place]], found: Mapping[int, Found]) -> Iterator[FoundFlow]:
