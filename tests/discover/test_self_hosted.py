@@ -55,6 +55,21 @@ def test_who_waits_for_a_store_may_use_it(tmp_path: Path, environment: str, uses
     assert flows(one) == ({"api->rows:calls"} if uses else set())
 
 
+def test_what_stands_behind_a_store_is_the_stores(tmp_path: Path) -> None:
+    one = found(
+        tmp_path,
+        """services:
+  api:
+    image: example/api:1.0.0
+    environment: {STORE_URL: "${STORE_URL}"}
+    depends_on: [vectors, keys]
+  vectors: {image: "milvusdb/milvus:v2.6.0", environment: {ETCD_ENDPOINTS: "keys:2379"}}
+  keys: {image: "coreos/etcd:v3.5.25"}
+""",
+    )
+    assert flows(one) == {"api->vectors:calls", "vectors->keys:calls"}
+
+
 @pytest.mark.parametrize(
     ("mount", "folder"),
     [("./proxy.yaml:/app/config.yaml", None), ("./shared:/data", True), ("/etc/app.yaml:/app/config.yaml", True)],
@@ -299,3 +314,22 @@ spec:
     assert kinds == {"models": "ai.model.server", "router": "ai.gateway", "org-small": "ai.model"}
     assert flows(one) == {"models->org-small:loads", "router->models:calls"}
     assert "authentication" not in one.components["router"].facts
+
+
+@pytest.mark.parametrize(
+    ("service", "called"),
+    [
+        ('image: example/chat:1.0.0, environment: {OPENAI_API_KEY: "${OPENAI_API_KEY}"}', True),
+        ('image: example/chat:1.0.0, environment: {OPENAI_API_KEY: "${OPENAI_API_KEY:-}"}', False),
+        ("image: example/chat:1.0.0, environment: {OPENAI_API_KEY: dummy}", False),
+        ('image: example/chat:1.0.0, environment: {OPENAI_API_KEY: "${LITELLM_KEY}"}', False),
+        (
+            'image: example/chat:1.0.0, environment: {OPENAI_API_KEY: "${KEY}", OPENAI_API_BASE_URL: "http://models:8000"}',
+            False,
+        ),
+        ('build: ., environment: {OPENAI_API_KEY: "${OPENAI_API_KEY}"}', False),
+    ],
+)
+def test_a_key_in_a_finished_image_is_used_with_its_provider(tmp_path: Path, service: str, called: bool) -> None:
+    one = found(tmp_path, f"services:\n  chat: {{{service}}}\n")
+    assert ("chat->openai-api:calls" in flows(one)) is called

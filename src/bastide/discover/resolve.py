@@ -290,11 +290,16 @@ class _Resolver:
         if not any(not v.known and (name == REST or _ADDRESS_NAME.search(name)) for name, v in env):
             return
         home = self._home(piece)
-        for value in piece.resource.find("needs"):
-            for target in self._hosts.named(as_text(value) or "", piece.resource):
-                known = any({id(a), id(b)} == {id(home), id(target)} for a, b, _, _ in self._flows)
-                if target is not home and not known and target.kind.startswith(_WAITED_FOR):
-                    self._flow(home, target, LinkRule(to="needs"), piece, value.place)
+        needs = [
+            (v, g) for v in piece.resource.find("needs") for g in self._hosts.named(as_text(v) or "", piece.resource)
+        ]
+        met = {id(b) for a, b, _, _ in self._flows if a is home} | {id(a) for a, b, _, _ in self._flows if b is home}
+        # What stands behind something else that it waits for or calls is that one's.
+        near = {id(g) for _, g in needs} | met
+        behind = {id(b) for a, b, _, _ in self._flows if id(a) in near and a is not home}
+        for value, target in needs:
+            if target is not home and id(target) not in met | behind and target.kind.startswith(_WAITED_FOR):
+                self._flow(home, target, LinkRule(to="needs"), piece, value.place)
 
     def _referenced(self, piece: Piece, home: Group, path: str, value: Value) -> None:
         """Flows from variables that are an attribute of something else: its endpoint, its name, its key."""
