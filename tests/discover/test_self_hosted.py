@@ -333,3 +333,8 @@ spec:
 def test_a_key_in_a_finished_image_is_used_with_its_provider(tmp_path: Path, service: str, called: bool) -> None:
     one = found(tmp_path, f"services:\n  chat: {{{service}}}\n")
     assert ("chat->openai-api:calls" in flows(one)) is called
+
+
+def test_the_name_of_what_is_built_here_is_no_tag_that_moves(tmp_path: Path) -> None:
+    one = found(tmp_path, 'services:\n  chat: {image: chat, build: ., ports: ["8000:8000"]}\n')
+    assert not [w for w in one.weaknesses if w.expectation == "supply/image-floating"]

@@ -48,6 +48,9 @@ def container(name: str, service: Value, folder: str, root: Value | None, all_: 
     body["mounts"] = Value(tuple(_mounts(service, root)), _first(service, "volumes"))
     if (build := _build(service, folder)) is not None:
         body["build"] = build
+        if "image" in body:
+            # What is built here is called like that; its tag pins nothing and moves nothing.
+            body["built-as"] = body["image"]
     if "depends_on" in service.data:
         body["needs"] = Value(tuple(_needed(service)), service.data["depends_on"].place)
     if _is_routed(service):
@@ -184,7 +187,7 @@ def _mounts(service: Value, root: Value | None) -> Iterator[Value]:
 def _is_settings(source: str, target: str) -> bool:
     """Whether one file of the project is handed in, not a folder of the machine."""
     here = source.startswith("./") or (source.startswith(".") and "/" not in source)
-    return here and source.endswith(_FILES) and posixpath.splitext(source)[1] == posixpath.splitext(target)[1]
+    return here and source.endswith(_FILES) and target.endswith(_FILES)
 
 
 def _build(service: Value, folder: str) -> Value | None:
