@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bastide.discover.discover import discover
+from bastide.discover.importers.python import importer
 from bastide.discover.result import Discovery
 
 
@@ -224,3 +225,18 @@ def test_a_user_that_runs_no_code(tmp_path: Path) -> None:
     code = "from autogen import UserProxyAgent\nuser = UserProxyAgent('user', code_execution_config=False)\n"
     [user] = found(tmp_path, {"main.py": code}).components.values()
     assert user.facts["executes-code"].value is False
+
+
+def test_more_modules_than_are_kept_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that all import each other are parsed a few times each, whatever is kept of them."""
+    monkeypatch.setattr("bastide.discover.importers.python.importer._KEPT", 3)
+    parsed: list[str] = []
+    real = importer.parse
+    monkeypatch.setattr(importer, "parse", lambda text, file: parsed.append(file) or real(text, file))
+    imports = "".join(f"from m{n} import a{n}\n" for n in range(12))
+    files = {
+        f"m{n}.py": f"{imports}from agents import Agent\na{n} = Agent(name='a{n}', handoffs=[a{(n + 1) % 12}])\n"
+        for n in range(12)
+    }
+    assert len(found(tmp_path, files).components) == 12
+    assert len(parsed) <= 12 * importer._TIMES

@@ -7,7 +7,7 @@ import ast
 
 import pytest
 
-from bastide.discover.importers.python.errors import around, on_error
+from bastide.discover.importers.python.errors import around, guarded, on_error
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def test_what_happens_on_an_error(handler: str, passes: bool | None) -> None:
     tree = ast.parse(f"def check(text):\n    try:\n        found = call(text)\n    {handler}\n    return found\n")
     found = on_error(tree)
     [call] = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "call"]
-    assert found == around(call, tree)
+    assert found == around(call, guarded(tree))
     assert (found.passes if found else False) is passes
     assert found is None or found.line == 4

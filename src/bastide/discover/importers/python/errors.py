@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _BROAD = frozenset({"Exception", "BaseException"})
@@ -32,12 +32,21 @@ def on_error(definition: ast.AST) -> OnError | None:
     return _worst(list(_handlers(definition)))
 
 
-def around(call: ast.Call, tree: ast.AST) -> OnError | None:
-    """The same of what stands around a call."""
+def guarded(tree: ast.AST) -> dict[int, ast.Try]:
+    """`id(call)` -> the outermost `try` around it, of the calls in a function."""
+    found: dict[int, ast.Try] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Try) and any(inner is call for statement in node.body for inner in ast.walk(statement)):
-            return _worst([h for h in node.handlers if _catches(h)])
-    return None
+        if isinstance(node, ast.Try):
+            for inner in (n for statement in node.body for n in ast.walk(statement)):
+                if isinstance(inner, ast.Call):
+                    found.setdefault(id(inner), node)
+    return found
+
+
+def around(call: ast.Call, tries: Mapping[int, ast.Try]) -> OnError | None:
+    """The same of what stands around a call."""
+    outer = tries.get(id(call))
+    return _worst([h for h in outer.handlers if _catches(h)]) if outer is not None else None
 
 
 def _worst(handlers: list[ast.ExceptHandler]) -> OnError | None:

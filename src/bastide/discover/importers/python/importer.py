@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 
 from bastide.discover.importers.mcp import named_servers
 from bastide.discover.importers.objects import on_the_only_one
 from bastide.discover.importers.python.acts import does
-from bastide.discover.importers.python.errors import OnError, around, on_error
+from bastide.discover.importers.python.errors import OnError, around, guarded, on_error
 from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parameters, parse, scopes
 from bastide.discover.importers.python.names import Names
 from bastide.discover.importers.python.notebook import Code, notebook, parse_cells
@@ -26,8 +26,10 @@ TESTS = re.compile(
 """What tests a system isn't the system."""
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*", re.MULTILINE)
 _WORD = re.compile(r"\w+")
-_KEPT = 400
-"""Parsed modules that are kept; a syntax tree takes a hundred times its text."""
+_KEPT = 800
+"""Parsed modules that are kept; a syntax tree takes thirty times its text."""
+_TIMES = 4
+"""How often a module is parsed; in trees of more modules than are kept, what another module says may stay unknown."""
 
 
 class Python:
@@ -67,8 +69,9 @@ class _Reader:
         self._heads = {name.partition(".")[0] for name in self._by_name}
         self._modules: OrderedDict[str, Module | None] = OrderedDict()
         self._notebooks: dict[str, Code] = {}
-        self._functions: dict[str, dict[str, None]] = {}
+        self._functions: dict[str, dict[str, bool]] = {}
         self._known: set[str] = set()
+        self._parsed: Counter[str] = Counter()
         self._sites: dict[str, list[tuple[str, int]]] = {}
         """Function of the tree -> files in which it is called, with the number of the call there."""
         self._problems: dict[str, list[Problem]] = {}
@@ -116,6 +119,9 @@ class _Reader:
         if file in self._modules:
             self._modules.move_to_end(file)
             return self._modules[file]
+        if self._parsed[file] >= _TIMES:
+            return None
+        self._parsed[file] += 1
         parsed: Module | Problem | None
         if file in self._notebooks:
             tree, self._problems[file] = parse_cells(self._notebooks[file], file)
@@ -148,7 +154,7 @@ class _Reader:
                 taken[name] = taken.get(name, 0) + 1
                 module.ids[id(call)] = f"{module.file}: {name}" + (f"#{taken[name]}" if taken[name] > 1 else "")
                 if function := self._around(scope, module):
-                    module.functions[function] = None
+                    module.functions.setdefault(function, False)
         for number, (scope, target, _) in enumerate(module.set):
             if (called := names.qualified(target, scope)).partition(".")[0] in self._roots:
                 sites.setdefault(set_name(called), []).append((module.file, number))
@@ -222,7 +228,9 @@ class _Reader:
         where = Place(module.file, call.lineno, call.end_lineno or call.lineno)
         given = {**values.arguments(call, scope), "$on": receiver(call.func, scope, values)}
         inside = module.definitions.get(scope)
-        if inside is not None and (failing := around(call, inside)) is not None:
+        if inside is not None and scope not in module.guarded:
+            module.guarded[scope] = guarded(inside)
+        if inside is not None and (failing := around(call, module.guarded[scope])) is not None:
             given["fails-open"] = _failing(failing, module.file)
         own = next(
             (d for key in ("name", "id") if key in given and isinstance(d := given[key].data, str) and len(d) <= 80), ""
@@ -243,15 +251,17 @@ class _Reader:
                 if module is not None and isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     module.ids.setdefault(id(function), f"{file}: {name}")
                     values = Evaluator(self._names(module), self._calls_of)
-                    yield self._definition(name, function, "python/function", values)
+                    yield self._definition(name, function, "python/function", values, module.functions.get(name, False))
 
-    def _definition(self, name: str, definition: Function | ast.ClassDef, kind: str, values: Evaluator) -> Resource:
+    def _definition(
+        self, name: str, definition: Function | ast.ClassDef, kind: str, values: Evaluator, acts: bool = True
+    ) -> Resource:
         module, outer = values.names.module, name.rpartition(".")[0]
         place = Place(module.file, definition.lineno, definition.end_lineno or definition.lineno)
         marked = next((d for d in definition.decorator_list if isinstance(d, ast.Call)), None)
         body = values.arguments(marked, outer) if marked is not None else {}
         body["doc"] = Value((ast.get_docstring(definition) or "")[:1000], place)
-        body |= does(name, values, place)
+        body |= does(name, values, place) if acts else {}
         if definition.decorator_list:
             first = definition.decorator_list[0]
             body["$on"] = receiver(first.func if isinstance(first, ast.Call) else first, outer, values)

@@ -53,8 +53,10 @@ class Module:
     """`id(node)` -> id of the resource that the call or definition became."""
     set: list[tuple[str, ast.Attribute, ast.expr]] = field(default_factory=list)
     """Scope, attribute and expression where an attribute of another object is set: `Settings.llm = ...`."""
-    functions: dict[str, None] = field(default_factory=dict)
-    """Names of functions that are resources though no library marks them: they call one, or are handed to one."""
+    guarded: dict[str, dict[int, ast.Try]] = field(default_factory=dict)
+    """Function or class -> the `try` around each of its calls; filled when it is first asked for."""
+    functions: dict[str, bool] = field(default_factory=dict)
+    """Functions that are resources though no library marks them: they call one, or (true) are handed to one."""
 
 
 def dotted(file: str) -> str:

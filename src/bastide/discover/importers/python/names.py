@@ -218,10 +218,11 @@ class Names:
         for module, _, parts in self._homes(qualified):
             name = ".".join(parts)
             node: ast.AST | None = module.definitions.get(name) or module.values.get(f":{name}")
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and id(node) not in module.ids:
+            unmarked = id(node) not in module.ids or name in module.functions
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and unmarked:
                 # Handed to a library: from now on it is somebody who acts.
                 module.ids[id(node)] = f"{module.file}: {name}"
-                module.functions[name] = None
+                module.functions[name] = True
             return module.ids.get(id(node), "") if node is not None else ""
         return ""
 
