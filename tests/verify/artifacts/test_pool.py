@@ -47,3 +47,14 @@ def test_a_file_that_breaks_its_process_costs_no_other(jobs: int) -> None:
 
 def test_no_files() -> None:
     assert list(scan_files([])) == []
+
+
+def test_a_name_that_is_no_utf_8_hides_nothing(tmp_path: Path) -> None:
+    """Reports can't hold such a name as it is; the process ended when it sent one."""
+    path = os.fsencode(tmp_path) + b"/\xff.pkl"
+    try:
+        Path(os.fsdecode(path)).write_bytes(b"cos\nsystem\n(Vtouch x\ntR.")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    [report] = scan_files([Path(os.fsdecode(path))])
+    assert (Path(report.path).name, report.verdict) == (r"\xff.pkl", Verdict.UNSAFE)

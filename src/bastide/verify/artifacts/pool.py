@@ -21,7 +21,7 @@ from bastide.verify.artifacts.cache import Cache
 from bastide.verify.artifacts.interface import Limits
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 from bastide.verify.artifacts.remote import is_remote
-from bastide.verify.artifacts.scan import scan_file, scan_remote
+from bastide.verify.artifacts.scan import readable, scan_file, scan_remote
 from bastide.verify.process import address_space, limit_address_space
 
 Task = Callable[[str, int], FileReport]
@@ -155,7 +155,7 @@ class _Worker:
         self.broken = True
         number, path = self.in_hand.popleft()
         unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
-        return number, FileReport(path, "unread", "", (unread,), self._seconds)
+        return number, FileReport(readable(path), "unread", "", (unread,), self._seconds)
 
     def close(self) -> None:
         self.pipe.close()
@@ -191,4 +191,4 @@ def _limited(path: str, before: int, *, allowance: Allowance, limits: Limits, ca
     except Exception as problem:  # noqa: BLE001 - the edge of the process: a defect of a reader must not end a scan of thousands of files
         why = f"a defect of this reader, please report it ({type(problem).__name__})"
     unread = Finding("scan/not-read", Tier.MALFORMED, Severity.MEDIUM, f"not read to its end: {why}")
-    return FileReport(path, "unread", "", (unread,))
+    return FileReport(readable(path), "unread", "", (unread,))

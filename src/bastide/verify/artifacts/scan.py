@@ -30,13 +30,18 @@ LARGE = 16 << 20
 """Bytes from which on a file is hashed while it is read: a second core does it."""
 
 
+def readable(path: str) -> str:
+    r"""A path as reports show it: bytes of a name that are no UTF-8 as \x.., since no report can hold them."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def scan_file(path: Path, name: str = "", limits: Limits = Limits(), cache: Cache | None = None) -> FileReport:
     """What is known of one file. Never raises for anything in it; a file that can't be read is unknown.
 
     name: how the report calls it; by default its path.
     """
     started = time.perf_counter()
-    shown = name or str(path)
+    shown = readable(name or str(path))
     try:
         with _Mapped(path) as data:
             report = _kept(data, shown, limits, cache) if cache else scan_bytes(data, shown, limits)
