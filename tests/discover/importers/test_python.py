@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bastide.discover.importers.python import Python
+from bastide.discover.importers.python import Python, importer
 from bastide.discover.interface import Tree
 from bastide.discover.model import Reading, Resource, State
 
@@ -117,3 +117,32 @@ def test_code_runs_with_a_folder_below_the_root_on_its_path() -> None:
     text = "from clients import c\nimport openai\nc.responses.create()"
     found = reading(srv__app=text, srv__clients="import openai\nc = openai.OpenAI()").resources
     assert "call/openai.OpenAI.responses.create" in {r.type for r in found}
+
+
+def _ring(count: int) -> dict[str, str]:
+    return {
+        f"part{n}": f"import openai\nimport part{(n + 1) % count} as after\nMODEL = 'gpt-{n}'\n"
+        f"client = openai.OpenAI(base_url=after.MODEL)\ndef look(q):\n    return after.look(q)\n"
+        "made = after.client.responses.create(model=MODEL)\n"
+        for n in range(count)
+    }
+
+
+def test_what_is_forgotten_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree of more modules than are kept gives the same: each stands in a ring of imports."""
+    found = [(r.id, r.type, r.body.plain()) for r in reading(**_ring(12)).resources]
+    assert sum(type_ == "call/openai.OpenAI.responses.create" for _, type_, _ in found) == 12
+    monkeypatch.setattr(importer, "_KEPT", 300)
+    monkeypatch.setattr(importer, "_TIMES", 100)
+    assert [(r.id, r.type, r.body.plain()) for r in reading(**_ring(12)).resources] == found
+
+
+def test_when_no_more_is_read_again_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is bounded; no call of one's own is lost, and the result says that it isn't whole."""
+    found = reading(**_ring(12))
+    assert found.problems == ()
+    monkeypatch.setattr(importer, "_KEPT", 300)
+    monkeypatch.setattr(importer, "_TIMES", 2)
+    after = reading(**_ring(12))
+    assert [r.id for r in after.resources] == [r.id for r in found.resources]
+    assert [p.message for p in after.problems if "some of it may be missing" in p.message]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 
@@ -26,10 +26,10 @@ TESTS = re.compile(
 """What tests a system isn't the system."""
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*", re.MULTILINE)
 _WORD = re.compile(r"\w+")
-_KEPT = 800
-"""Parsed modules that are kept; a syntax tree takes thirty times its text."""
-_TIMES = 4
-"""How often a module is parsed; in trees of more modules than are kept, what another module says may stay unknown."""
+_KEPT = 1_500_000
+"""Characters of parsed modules that are kept; a syntax tree takes fifty times its text."""
+_TIMES = 3
+"""How often modules are parsed, on average; when they are used up, what another module says stays unknown."""
 
 
 class Python:
@@ -71,7 +71,11 @@ class _Reader:
         self._notebooks: dict[str, Code] = {}
         self._functions: dict[str, dict[str, bool]] = {}
         self._known: set[str] = set()
-        self._parsed: Counter[str] = Counter()
+        self._ids: dict[str, tuple[dict[int, str], dict[str, str]]] = {}
+        """Ids of a module's calls by their number, and of its definitions by name: found once, because that may lead through many modules."""
+        self._sizes: dict[str, int] = {}
+        self._held = 0
+        self._left = _TIMES * len(files)
         self._sites: dict[str, list[tuple[str, int]]] = {}
         """Function of the tree -> files in which it is called, with the number of the call there."""
         self._problems: dict[str, list[Problem]] = {}
@@ -112,38 +116,62 @@ class _Reader:
         return any(not modules.isdisjoint(_WORD.findall(line)) for line in _IMPORT.findall(self._tree.read(file) or ""))
 
     def _named(self, name: str) -> Module | None:
+        """Another module of the tree."""
         file = self._by_name.get(name)
-        return self._module(file) if file is not None else None
+        if file is None:
+            return None
+        if self._left <= 0 and file not in self._modules:
+            why = "so many modules import each other that it wasn't looked up again what they say of each other: some of it may be missing"
+            self._problems.setdefault("", [Problem(Place(file), why)])
+            return None
+        return self._module(file)
 
     def _module(self, file: str) -> Module | None:
         if file in self._modules:
             self._modules.move_to_end(file)
             return self._modules[file]
-        if self._parsed[file] >= _TIMES:
-            return None
-        self._parsed[file] += 1
+        self._left -= 1
+        parsed = self._parsed(file)
+        self._keep(file, parsed)
+        if parsed is not None:
+            parsed.functions = self._functions.setdefault(file, {})
+            if file not in self._known:
+                self._identify(parsed)
+                # What this led to may have pushed it out.
+                self._keep(file, parsed)
+            elif file in self._ids:
+                self._recall(parsed)
+        return parsed
+
+    def _parsed(self, file: str) -> Module | None:
         parsed: Module | Problem | None
         if file in self._notebooks:
             tree, self._problems[file] = parse_cells(self._notebooks[file], file)
             parsed = module_of(tree, file)
+            self._sizes[file] = len(self._notebooks[file].text)
         else:
             text = self._tree.read(file)
             parsed = parse(text, file) if text is not None else None
+            self._sizes[file] = len(text or "")
         if isinstance(parsed, Problem):
-            self._problems.setdefault(file, []).append(parsed)
-            parsed = None
-        self._modules[file] = parsed
-        if parsed is not None:
-            parsed.functions = self._functions.setdefault(file, {})
-            self._identify(parsed)
-        if len(self._modules) > _KEPT:
-            self._modules.popitem(last=False)
+            if file not in self._known:
+                self._problems.setdefault(file, []).append(parsed)
+                self._known.add(file)
+            return None
         return parsed
+
+    def _keep(self, file: str, module: Module | None) -> None:
+        """What was used longest ago goes, until there is room."""
+        if file not in self._modules:
+            self._held += self._sizes[file]
+        self._modules[file] = module
+        while len(self._modules) > 1 and self._held > _KEPT:
+            oldest, _ = self._modules.popitem(last=False)
+            self._held -= self._sizes[oldest]
 
     # --- ids: before any value is evaluated, so that values can refer to calls that come later --------------------
     def _identify(self, module: Module) -> None:
-        names, taken = self._names(module), dict[str, int]()
-        sites = dict[str, list[tuple[str, int]]]() if module.file in self._known else self._sites
+        names, taken, sites = self._names(module), dict[str, int](), self._sites
         self._known.add(module.file)
         for number, (scope, call, assigned) in enumerate(module.calls):
             called = names.qualified(call.func, scope)
@@ -159,6 +187,17 @@ class _Reader:
             if (called := names.qualified(target, scope)).partition(".")[0] in self._roots:
                 sites.setdefault(set_name(called), []).append((module.file, number))
         self._identify_definitions(module, names)
+        calls = {n: module.ids[id(call)] for n, (_, call, _) in enumerate(module.calls) if id(call) in module.ids}
+        definitions = {n: module.ids[id(d)] for n, d in module.definitions.items() if id(d) in module.ids}
+        self._ids[module.file] = calls, definitions
+
+    def _recall(self, module: Module) -> None:
+        """The ids again, for a module that was parsed before."""
+        calls, definitions = self._ids[module.file]
+        module.ids |= {id(module.calls[number][1]): id_ for number, id_ in calls.items()}
+        module.ids |= {id(module.definitions[name]): id_ for name, id_ in definitions.items()}
+        for name in module.functions:
+            module.ids.setdefault(id(module.definitions.get(name)), f"{module.file}: {name}")
 
     def _identify_definitions(self, module: Module, names: Names) -> None:
         for name, definition in module.definitions.items():
