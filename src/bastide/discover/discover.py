@@ -18,6 +18,7 @@ from bastide.discover.images import with_images
 from bastide.discover.importers import code_roots, importers
 from bastide.discover.interface import Importer, Limits, Tree, together
 from bastide.discover.libraries import PREFIX, libraries, unused
+from bastide.discover.local import with_local
 from bastide.discover.model import Place, Problem, Reading
 from bastide.discover.plan import located, to_plan
 from bastide.discover.programs import CODE, with_programs
@@ -44,7 +45,9 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     reading = read(tree, importers())
     needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
-    placed = list(with_settings(list(with_images(list(with_hosted(with_apis(with_constructs(rest))))))))
+    placed = rest
+    for step in (with_constructs, with_apis, with_hosted, with_images, with_settings, with_local):
+        placed = list(step(placed))
     programs = with_programs(placed, tree.files, needed)
     components, flows = with_actors(*resolve(programs, load_types(packs)))
     without_use = unused(needed, (r for r in rest if r.type in CODE), code_roots())

@@ -78,7 +78,7 @@ def _plain(name: str) -> str:
 
 def _filled(body: Mapping[str, Value], file: Resource) -> dict[str, Value]:
     said = file.body.data
-    found = dict(body)
+    found = {**body, "dockerfile": Value(file.place.file, file.place)}
     if "image" not in body:
         found["image"] = said["image"]
     if not _given(body, "command"):

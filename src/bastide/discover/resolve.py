@@ -16,6 +16,7 @@ from bastide.discover.flows import by_those_who_run, merged
 from bastide.discover.hosts import Hosts
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
+from bastide.discover.local import LOCAL
 from bastide.discover.model import REST, Place, Resource, State, Value
 from bastide.discover.programs import named
 from bastide.discover.result import Found, FoundFlow
@@ -321,7 +322,7 @@ class _Resolver:
         pieces = sorted(group.pieces, key=lambda p: p.type is None or p.type.weak)
         facts: dict[str, Fact] = {}
         for piece in pieces:
-            for name, fact in piece.facts.items():
+            for name, fact in piece.facts.items() if piece.resource.variant != LOCAL else ():
                 facts[name] = _together(facts[name], fact) if name in facts else fact
         for name, fact in group.facts.items():
             if name not in facts or facts[name].state in (State.DEFAULT, State.UNKNOWN):
