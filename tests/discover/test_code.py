@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bastide.discover.discover import discover
+from bastide.discover.importers import kept
 from bastide.discover.importers.python import importer
 from bastide.discover.result import Discovery
 
@@ -229,7 +230,7 @@ def test_a_user_that_runs_no_code(tmp_path: Path) -> None:
 
 def test_more_modules_than_are_kept_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules that all import each other are parsed a few times each, whatever is kept of them."""
-    monkeypatch.setattr("bastide.discover.importers.python.importer._KEPT", 3)
+    monkeypatch.setattr("bastide.discover.importers.kept.KEPT", 3)
     parsed: list[str] = []
     real = importer.parse
     monkeypatch.setattr(importer, "parse", lambda text, file: parsed.append(file) or real(text, file))
@@ -239,4 +240,4 @@ def test_more_modules_than_are_kept_end(tmp_path: Path, monkeypatch: pytest.Monk
         for n in range(12)
     }
     assert len(found(tmp_path, files).components) == 12
-    assert len(parsed) <= 12 * importer._TIMES
+    assert len(parsed) <= 12 * kept.TIMES

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bastide.discover.importers.python import Python, importer
+from bastide.discover.importers import kept
+from bastide.discover.importers.python import Python
 from bastide.discover.interface import Tree
 from bastide.discover.model import Reading, Resource, State
 
@@ -132,8 +133,8 @@ def test_what_is_forgotten_is_read_again(monkeypatch: pytest.MonkeyPatch) -> Non
     """A tree of more modules than are kept gives the same: each stands in a ring of imports."""
     found = [(r.id, r.type, r.body.plain()) for r in reading(**_ring(12)).resources]
     assert sum(type_ == "call/openai.OpenAI.responses.create" for _, type_, _ in found) == 12
-    monkeypatch.setattr(importer, "_KEPT", 300)
-    monkeypatch.setattr(importer, "_TIMES", 100)
+    monkeypatch.setattr(kept, "KEPT", 300)
+    monkeypatch.setattr(kept, "TIMES", 100)
     assert [(r.id, r.type, r.body.plain()) for r in reading(**_ring(12)).resources] == found
 
 
@@ -141,8 +142,16 @@ def test_when_no_more_is_read_again_that_is_said(monkeypatch: pytest.MonkeyPatch
     """The work is bounded; no call of one's own is lost, and the result says that it isn't whole."""
     found = reading(**_ring(12))
     assert found.problems == ()
-    monkeypatch.setattr(importer, "_KEPT", 300)
-    monkeypatch.setattr(importer, "_TIMES", 2)
+    monkeypatch.setattr(kept, "KEPT", 300)
+    monkeypatch.setattr(kept, "TIMES", 2)
     after = reading(**_ring(12))
     assert [r.id for r in after.resources] == [r.id for r in found.resources]
     assert [p.message for p in after.problems if "some of it may be missing" in p.message]
+
+
+def test_a_long_chain_of_imports_is_followed_without_end_of_the_stack() -> None:
+    chain = {
+        f"m{n}": f"import openai\nfrom m{n + 1} import make as after\ndef make():\n    return after()\nafter()\n"
+        for n in range(1500)
+    }
+    assert reading(**chain, m1500="import openai\ndef make():\n    return openai.OpenAI()\n").problems == ()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bastide.discover.importers import kept
 from bastide.discover.importers.typescript import TypeScript
 from bastide.discover.interface import Tree
 from bastide.discover.model import Reading, Resource, State
@@ -228,3 +229,42 @@ WHOLE += 'export const t = tool({ ...x, "k": [1, ...y], async execute(z) { switc
 def test_no_text_raises(start: int, removed: int, inserted: str) -> None:
     """Whatever is broken in a file."""
     reading({"a.ts": WHOLE[:start] + inserted + WHOLE[start + removed :]})
+
+
+def _ring(count: int) -> dict[str, str]:
+    return {
+        f"part{n}.ts": f"{CLIENT}import {{ look as after, MODEL as next }} from './part{(n + 1) % count}';\nexport const MODEL = 'gpt-{n}';\n"
+        "const client = new OpenAI({ baseURL: next });\n"
+        "export async function look(q: string) { await client.responses.create({ model: MODEL, input: q }); return after(q); }\n"
+        for n in range(count)
+    }
+
+
+def test_what_is_forgotten_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree of more modules than are kept gives the same: each stands in a ring of imports."""
+    found = [(r.id, r.type, r.body.plain()) for r in reading(_ring(12)).resources]
+    assert sum(type_ == "typescript/function" for _, type_, _ in found) == 12
+    monkeypatch.setattr(kept, "KEPT", 300)
+    monkeypatch.setattr(kept, "TIMES", 100)
+    assert [(r.id, r.type, r.body.plain()) for r in reading(_ring(12)).resources] == found
+
+
+def test_when_no_more_is_read_again_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is bounded; no call of one's own is lost, and the result says that it isn't whole."""
+    found = reading(_ring(12))
+    assert found.problems == ()
+    monkeypatch.setattr(kept, "KEPT", 300)
+    monkeypatch.setattr(kept, "TIMES", 1)
+    after = reading(_ring(12))
+    assert [r.id for r in after.resources] == [r.id for r in found.resources]
+    assert [p.message for p in after.problems if "some of it may be missing" in p.message]
+
+
+def test_a_long_chain_of_imports_is_followed_without_end_of_the_stack() -> None:
+    count = 1500
+    chain = {
+        f"m{n}.ts": f"{CLIENT}import {{ make as after }} from './m{n + 1}';\nexport const make = () => after();\nafter();\n"
+        for n in range(count)
+    }
+    chain[f"m{count}.ts"] = f"{CLIENT}export const make = () => new OpenAI();\n"
+    assert reading(chain).problems == ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 
+from bastide.discover.importers.kept import Kept
 from bastide.discover.importers.mcp import named_servers
 from bastide.discover.importers.objects import on_the_only_one
 from bastide.discover.importers.python.acts import does
@@ -26,10 +26,6 @@ TESTS = re.compile(
 """What tests a system isn't the system."""
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*", re.MULTILINE)
 _WORD = re.compile(r"\w+")
-_KEPT = 1_500_000
-"""Characters of parsed modules that are kept; a syntax tree takes fifty times its text."""
-_TIMES = 3
-"""How often modules are parsed, on average; when they are used up, what another module says stays unknown."""
 
 
 class Python:
@@ -67,15 +63,13 @@ class _Reader:
             for start in range(1, len(parts)):
                 self._by_name.setdefault(".".join(parts[start:]), file)
         self._heads = {name.partition(".")[0] for name in self._by_name}
-        self._modules: OrderedDict[str, Module | None] = OrderedDict()
+        self._modules = Kept(files, self._parsed, self._identify, self._recall)
         self._notebooks: dict[str, Code] = {}
         self._functions: dict[str, dict[str, bool]] = {}
-        self._known: set[str] = set()
+        self._seen: dict[tuple[str, str], tuple[bool, Resource | None]] = {}
+        """File and name of a function -> whether it was handed to a library when it was looked at, and what it became."""
         self._ids: dict[str, tuple[dict[int, str], dict[str, str]]] = {}
         """Ids of a module's calls by their number, and of its definitions by name: found once, because that may lead through many modules."""
-        self._sizes: dict[str, int] = {}
-        self._held = 0
-        self._left = _TIMES * len(files)
         self._sites: dict[str, list[tuple[str, int]]] = {}
         """Function of the tree -> files in which it is called, with the number of the call there."""
         self._problems: dict[str, list[Problem]] = {}
@@ -87,17 +81,20 @@ class _Reader:
         telling += [file for file in rest if self._uses(file, made)]
         # First who calls whom, in all of them: what a function is given stands elsewhere.
         for file in telling:
-            self._module(file)
+            self._modules.get(file)
         of_file: dict[str, list[Resource]] = {}
         # Backwards, because the last are still at hand.
         for file in reversed(telling):
-            module = self._module(file)
+            module = self._modules.get(file)
             of_file[file] = list(self._resources(module)) if module is not None else []
+            # Now, because it is at hand.
+            self._look(file)
             self._notebooks.pop(file, None)
         found = [resource for file in telling for resource in of_file[file]]
         found += self._handed()
-        problems = tuple(p for all_ in self._problems.values() for p in all_)
-        return Reading(tuple(on_the_only_one(found, self._tree.files)), problems, frozenset(self._files))
+        problems = [p for all_ in self._problems.values() for p in all_]
+        problems += [self._modules.problem] if self._modules.problem else []
+        return Reading(tuple(on_the_only_one(found, self._tree.files)), tuple(problems), frozenset(self._files))
 
     def _mentions(self, file: str) -> bool:
         text = self._tree.read(file)
@@ -118,61 +115,29 @@ class _Reader:
     def _named(self, name: str) -> Module | None:
         """Another module of the tree."""
         file = self._by_name.get(name)
-        if file is None:
-            return None
-        if self._left <= 0 and file not in self._modules:
-            why = "so many modules import each other that it wasn't looked up again what they say of each other: some of it may be missing"
-            self._problems.setdefault("", [Problem(Place(file), why)])
-            return None
-        return self._module(file)
+        return self._modules.other(file) if file is not None else None
 
-    def _module(self, file: str) -> Module | None:
-        if file in self._modules:
-            self._modules.move_to_end(file)
-            return self._modules[file]
-        self._left -= 1
-        parsed = self._parsed(file)
-        self._keep(file, parsed)
-        if parsed is not None:
-            parsed.functions = self._functions.setdefault(file, {})
-            if file not in self._known:
-                self._identify(parsed)
-                # What this led to may have pushed it out.
-                self._keep(file, parsed)
-            elif file in self._ids:
-                self._recall(parsed)
-        return parsed
-
-    def _parsed(self, file: str) -> Module | None:
+    def _parsed(self, file: str) -> tuple[Module | None, int]:
         parsed: Module | Problem | None
-        if file in self._notebooks:
-            tree, self._problems[file] = parse_cells(self._notebooks[file], file)
+        if file.endswith(".ipynb"):
+            code = self._notebooks.get(file) or notebook(self._tree.read(file) or "", file)[0]
+            if code is None:
+                return None, 0
+            text = code.text
+            tree, self._problems[file] = parse_cells(code, file)
             parsed = module_of(tree, file)
-            self._sizes[file] = len(self._notebooks[file].text)
         else:
-            text = self._tree.read(file)
-            parsed = parse(text, file) if text is not None else None
-            self._sizes[file] = len(text or "")
+            text = self._tree.read(file) or ""
+            parsed = parse(text, file)
         if isinstance(parsed, Problem):
-            if file not in self._known:
-                self._problems.setdefault(file, []).append(parsed)
-                self._known.add(file)
-            return None
-        return parsed
-
-    def _keep(self, file: str, module: Module | None) -> None:
-        """What was used longest ago goes, until there is room."""
-        if file not in self._modules:
-            self._held += self._sizes[file]
-        self._modules[file] = module
-        while len(self._modules) > 1 and self._held > _KEPT:
-            oldest, _ = self._modules.popitem(last=False)
-            self._held -= self._sizes[oldest]
+            self._problems[file] = [*(p for p in self._problems.get(file, ()) if p != parsed), parsed]
+            return None, len(text)
+        parsed.functions = self._functions.setdefault(file, {})
+        return parsed, len(text)
 
     # --- ids: before any value is evaluated, so that values can refer to calls that come later --------------------
     def _identify(self, module: Module) -> None:
         names, taken, sites = self._names(module), dict[str, int](), self._sites
-        self._known.add(module.file)
         for number, (scope, call, assigned) in enumerate(module.calls):
             called = names.qualified(call.func, scope)
             if called.partition(".")[0] in self._heads and names.function(called) is not None:
@@ -221,7 +186,7 @@ class _Reader:
     def _calls_of(self, function: str) -> Iterator[tuple[Names, str, ast.expr]]:
         """The calls of a function of the tree; of a library's attribute (`package=Object.name`) what is assigned to it."""
         for file, number in self._sites.get(function, ()):
-            module = self._module(file)
+            module = self._modules.get(file)
             if module is not None and number < len(module.set if "=" in function else module.calls):
                 scope, _, value = (
                     module.set[number] if "=" in function else (*module.calls[number][:2], module.calls[number][1])
@@ -281,16 +246,26 @@ class _Reader:
 
     def _handed(self) -> Iterator[Resource]:
         """Functions that call a library, or are handed to one; more of them come up while they are looked at."""
-        done: set[tuple[str, str]] = set()
-        while todo := [(f, n) for f, names in self._functions.items() for n in names if (f, n) not in done]:
-            for file, name in todo:
-                done.add((file, name))
-                module = self._module(file)
-                function = module.definitions.get(name) if module is not None else None
-                if module is not None and isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    module.ids.setdefault(id(function), f"{file}: {name}")
-                    values = Evaluator(self._names(module), self._calls_of)
-                    yield self._definition(name, function, "python/function", values, module.functions.get(name, False))
+        while todo := {f for f, names in self._functions.items() if any(self._unseen(f, n) for n in names)}:
+            for file in [f for f in self._functions if f in todo]:
+                self._look(file)
+        yield from (r for f, names in self._functions.items() for n in names if (r := self._seen[f, n][1]) is not None)
+
+    def _unseen(self, file: str, name: str) -> bool:
+        """Whether a function is to be looked at: it is new, or by now handed to a library."""
+        return (file, name) not in self._seen or self._seen[file, name][0] != self._functions[file][name]
+
+    def _look(self, file: str) -> None:
+        for name in [n for n in self._functions.get(file, ()) if self._unseen(file, n)]:
+            handed = self._functions[file][name]
+            self._seen[file, name] = handed, None
+            module = self._modules.get(file)
+            function = module.definitions.get(name) if module is not None else None
+            if module is not None and isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                module.ids.setdefault(id(function), f"{file}: {name}")
+                values = Evaluator(self._names(module), self._calls_of)
+                found = self._definition(name, function, "python/function", values, handed)
+                self._seen[file, name] = handed, found
 
     def _definition(
         self, name: str, definition: Function | ast.ClassDef, kind: str, values: Evaluator, acts: bool = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from bastide.discover.importers.typescript.module import FUNCTIONS, Call, Module, Scope, bare
-from bastide.discover.importers.typescript.names import Here, Names
+from bastide.discover.importers.typescript.names import Names
 from bastide.discover.importers.typescript.patterns import bound_names, constant, line_of, text_of
 from bastide.discover.model import Place, State, Value
 
@@ -66,8 +66,7 @@ def _reached(function: Node, module: Module, names: Names, inside: Inside) -> It
         for call in inside(visit.function, visit.module):
             if names.called(call, visit.module):
                 yield visit, call
-            elif isinstance(call.target, Here) and call.target.node.type in FUNCTIONS:
-                target = call.target
+            elif (target := names.callee(call, visit.module)) is not None:
                 given = [bare(n) for n in _arguments(call)]
                 written = {
                     n

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from tree_sitter import Node
 
-from bastide.discover.importers.typescript.module import FUNCTIONS, Call, Module, Scope, bare
+from bastide.discover.importers.typescript.module import Module, Scope, bare
 from bastide.discover.importers.typescript.names import Here, prop
 from bastide.discover.importers.typescript.patterns import bound_names
 
@@ -21,10 +21,10 @@ class Given:
         self._module = module
         self._sites: dict[tuple[str, int], list[tuple[str, int]]] = {}
 
-    def add(self, number: int, call: Call, module: Module) -> None:
-        """A call of a module, whose target was looked up."""
-        if isinstance(call.target, Here) and call.target.node.type in FUNCTIONS:
-            sites = self._sites.setdefault((call.target.module.file, call.target.node.start_byte), [])
+    def add(self, number: int, function: Here | None, module: Module) -> None:
+        """A call of a module, with the function of the tree that it calls."""
+        if function is not None:
+            sites = self._sites.setdefault((function.module.file, function.node.start_byte), [])
             if len(sites) < _SITES:
                 sites.append((module.file, number))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 from tree_sitter import Node
 
+from bastide.discover.importers.kept import Kept
 from bastide.discover.importers.mcp import named_servers
 from bastide.discover.importers.objects import on_the_only_one
 from bastide.discover.importers.typescript.given import Given
@@ -30,8 +30,9 @@ TESTS = re.compile(
 _ENDINGS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 _LONG = 5000
 """Characters of a line that nobody wrote: the file is a bundle."""
-_KEPT = 400
 _NESTED = 300
+Span = tuple[str, int, int]
+"""Type of a node, first and last byte."""
 _VAGUE = frozenset(
     {"result", "response", "res", "r", "stream", "completion", "output", "out", "answer", "text", "data", "object", "message", "msg", "model",
      "llm", "default", ""}
@@ -68,43 +69,35 @@ class _Reader:
     def __init__(self, tree: Tree, files: Sequence[str], mention: re.Pattern[str], package: re.Pattern[str]) -> None:
         self._tree, self._files, self._mention, self._package = tree, files, mention, package
         self._known = frozenset(files)
-        self._modules: OrderedDict[str, Module | None] = OrderedDict()
+        self._modules = Kept(files, self._parsed, self._identify, self._recall)
         self._problems: dict[str, list[Problem]] = {}
         self._names = Names(self._find)
-        self._given = Given(self._module)
+        self._given = Given(self._modules.get)
         self._values = Evaluator(self._names, self._given)
-        self._seen: set[str] = set()
+        self._ids: dict[str, dict[Span, str]] = {}
+        """Ids of a module's calls, classes and functions by where they stand."""
         self._found: dict[tuple[str, str], str] = {}
 
     def read(self) -> Reading:
         telling = [f for f in self._files if (text := self._tree.read(f)) is not None and self._mention.search(text)]
         # First who calls whom, in all of them: what a function is given stands elsewhere.
         for file in telling:
-            self._module(file)
+            self._modules.get(file)
         of_file: dict[str, list[Resource]] = {}
         for file in reversed(telling):
-            module = self._module(file)
+            module = self._modules.get(file)
             of_file[file] = list(self._resources(module)) if module is not None else []
         found = [resource for file in telling for resource in of_file[file]]
-        problems = tuple(p for all_ in self._problems.values() for p in all_)
-        return Reading(tuple(on_the_only_one(found, self._tree.files)), problems, self._known)
+        problems = [p for all_ in self._problems.values() for p in all_]
+        problems += [self._modules.problem] if self._modules.problem else []
+        return Reading(tuple(on_the_only_one(found, self._tree.files)), tuple(problems), self._known)
 
-    def _module(self, file: str) -> Module | None:
-        if file in self._modules:
-            self._modules.move_to_end(file)
-            return self._modules[file]
+    def _parsed(self, file: str) -> tuple[Module | None, int]:
         text = self._tree.read(file)
         if text is None or _bundle(text):
-            parsed = None
-        else:
-            parsed, problems = parse(text, file)
-            self._problems[file] = problems
-        self._modules[file] = parsed
-        if parsed is not None:
-            self._identify(parsed)
-        if len(self._modules) > _KEPT:
-            self._modules.popitem(last=False)
-        return parsed
+            return None, 0
+        parsed, self._problems[file] = parse(text, file)
+        return parsed, len(text)
 
     # --- modules of the tree --------------------------------------------------------------------------------------------
     def _find(self, file: str, source: str) -> Module | None:
@@ -112,7 +105,7 @@ class _Reader:
         key = posixpath.dirname(file), source
         if key not in self._found:
             self._found[key] = self._path(*key)
-        return self._module(self._found[key]) if self._found[key] else None
+        return self._modules.other(self._found[key]) if self._found[key] else None
 
     def _path(self, folder: str, source: str) -> str:
         if source.startswith("."):
@@ -144,12 +137,19 @@ class _Reader:
                 taken[name] = taken.get(name, 0) + 1
                 module.ids[call.node.id] = f"{module.file}: {name}" + (f"#{taken[name]}" if taken[name] > 1 else "")
                 self._acts(call, module)
-            elif not called and module.file not in self._seen:
-                self._given.add(number, call, module)
-        self._seen.add(module.file)
+            elif not called:
+                self._given.add(number, self._names.callee(call, module), module)
         for node, scope in module.classes:
             if self._base(node, module):
                 module.ids[node.id] = f"{module.file}: {scope.label}"
+        self._ids[module.file] = {span: module.ids[id_] for span, id_ in _spans(module) if id_ in module.ids}
+
+    def _recall(self, module: Module) -> None:
+        """The ids again, for a module that was parsed before."""
+        known = self._ids[module.file]
+        module.ids |= {id_: known[span] for span, id_ in _spans(module) if span in known}
+        functions = (s.node for s in module.scopes.values() if s.node is not None and s.node.type in FUNCTIONS)
+        module.functions |= {f.id: f for f in functions if f.id in module.ids}
 
     @staticmethod
     def _acts(call: Call, module: Module) -> None:
@@ -253,6 +253,12 @@ class _Reader:
         return Resource(
             module.ids[node.id], f"definition/{self._base(node, module)}", name, Value(body, place), place, scope=module.file, part_of=file_id
         )  # fmt: skip
+
+
+def _spans(module: Module) -> Iterator[tuple[Span, int]]:
+    """Where everything stands that may have an id, and its number in this parse."""
+    nodes = [*(c.node for c in module.calls), *(s.node for s in module.scopes.values() if s.node is not None)]
+    yield from (((n.type, n.start_byte, n.end_byte), n.id) for n in nodes)
 
 
 def _owner(node: Node, module: Module) -> str:

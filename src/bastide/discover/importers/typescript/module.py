@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from weakref import ReferenceType, ref
 
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Query, QueryCursor
@@ -42,7 +42,7 @@ _WRAPPED = frozenset(
 )  # fmt: skip
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Scope:
     """A function, a class or the module. Blocks are no scopes: a name that two blocks of a function have isn't known."""
 
@@ -68,7 +68,8 @@ class Scope:
 class Binding:
     """What a name stands for: an expression or definition, an export of another module, or an object of a declared type."""
 
-    scope: Scope
+    home: ReferenceType[Scope]
+    """Weak, so that a module that is no longer kept is gone at once; while it is held, its scopes are."""
     node: Node | None = None
     path: tuple[str, ...] = ()
     """Properties of the expression, for `const { a } = ...`."""
@@ -78,6 +79,14 @@ class Binding:
     """What is imported: an export, `default`, or `*`."""
     type: str = ""
     """Its declared type, when nothing more is known of it."""
+
+    @property
+    def scope(self) -> Scope:
+        """Where the expression stands."""
+        scope = self.home()
+        if scope is None:
+            raise ReferenceError(self.name)
+        return scope
 
 
 @dataclass(slots=True, eq=False)
@@ -90,8 +99,6 @@ class Call:
     assigned: str = ""
     name: str | None = None
     """Qualified name of what is called, once it was looked up."""
-    target: Any = None
-    """What is called, once it was looked up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -229,10 +236,10 @@ class _Collector:
         if node.type in CLASSES:
             self._module.classes.append((node, inner))
         if named is not None and not node.type.endswith(("expression", "arrow_function")):
-            _bind(scope, name, Binding(scope, node))
+            _bind(scope, name, Binding(ref(scope), node))
         single = node.child_by_field_name("parameter") if node.type == "arrow_function" else None
         if single is not None:
-            _bind(inner, text_of(single), Binding(inner))
+            _bind(inner, text_of(single), Binding(ref(inner)))
         self._module.scopes[node.id] = inner
         self._open.append((node.end_byte, inner))
 
@@ -242,14 +249,14 @@ class _Collector:
             return
         type_ = type_name(typed)
         for name, path in bound_names(pattern):
-            _bind(scope, name, Binding(scope, None, path, type=type_ if not path else ""))
+            _bind(scope, name, Binding(ref(scope), None, path, type=type_ if not path else ""))
         if (
             type_
             and scope.above is not None
             and scope.above.is_class
             and any(c.type in ("accessibility_modifier", "readonly") for c in node.children)
         ):
-            _bind(scope.above, text_of(pattern), Binding(scope.above, type=type_))  # fmt: skip
+            _bind(scope.above, text_of(pattern), Binding(ref(scope.above), type=type_))  # fmt: skip
 
     # --- names ----------------------------------------------------------------------------------------------------
     def _variable(self, node: Node, scope: Scope) -> None:
@@ -258,13 +265,13 @@ class _Collector:
             return
         if right is None:
             # Declared now, assigned later; in `for (const x of ...)` nobody knows.
-            scope.names.setdefault(text_of(left), Binding(scope, type=type_name(node.child_by_field_name("type"))))
+            scope.names.setdefault(text_of(left), Binding(ref(scope), type=type_name(node.child_by_field_name("type"))))
             return
         for name, path in bound_names(left):
             if right.type == "null" or text_of(right) == "undefined":
-                scope.names.setdefault(name, Binding(scope, type=type_name(node.child_by_field_name("type"))))
+                scope.names.setdefault(name, Binding(ref(scope), type=type_name(node.child_by_field_name("type"))))
                 continue
-            _bind(scope, name, Binding(scope, right, path))
+            _bind(scope, name, Binding(ref(scope), right, path))
             self._name(right, name)
 
     def _assignment(self, node: Node, scope: Scope) -> None:
@@ -280,27 +287,27 @@ class _Collector:
         if left.type == "identifier":
             owner = next((s for s in scope.around() if text_of(left) in s.names), None)
             if owner is not None:
-                _bind(owner, text_of(left), Binding(scope, right))
+                _bind(owner, text_of(left), Binding(ref(scope), right))
         elif left.type == "member_expression":
             written = text_of(left)
             if written.startswith("this."):
                 class_ = next((s for s in scope.around() if s.is_class), None)
                 if class_ is not None:
-                    _bind(class_, written.removeprefix("this."), Binding(scope, right))
+                    _bind(class_, written.removeprefix("this."), Binding(ref(scope), right))
             elif written == "module.exports":
-                self._module.exports["default"] = Binding(scope, right)
+                self._module.exports["default"] = Binding(ref(scope), right)
             elif written.startswith(("module.exports.", "exports.")):
-                self._module.exports[written.rpartition(".")[2]] = Binding(scope, right)
+                self._module.exports[written.rpartition(".")[2]] = Binding(ref(scope), right)
             elif len(self._module.set) < 200:
                 self._module.set.append((left, right, scope))
 
     def _field(self, node: Node, scope: Scope) -> None:
         name, value = text_of(node.child_by_field_name("name")), node.child_by_field_name("value")
         if value is not None:
-            _bind(scope, name, Binding(scope, value))
+            _bind(scope, name, Binding(ref(scope), value))
             self._name(value, name)
         elif type_ := type_name(node.child_by_field_name("type")):
-            scope.names.setdefault(name, Binding(scope, type=type_))
+            scope.names.setdefault(name, Binding(ref(scope), type=type_))
 
     def _pair(self, node: Node, scope: Scope) -> None:  # noqa: ARG002 (a property is no name of the scope)
         key, value = node.child_by_field_name("key"), node.child_by_field_name("value")
@@ -336,10 +343,10 @@ class _Collector:
             if not only_types:
                 self._module.sources.setdefault(source, line_of(node))
             if required:
-                _bind(scope, text_of(clause.named_children[0]), Binding(scope, source=source, name="*"))
+                _bind(scope, text_of(clause.named_children[0]), Binding(ref(scope), source=source, name="*"))
             elif clause.type == "import_clause":
                 for name, export in imported(clause):
-                    _bind(scope, name, Binding(scope, source=source, name=export))
+                    _bind(scope, name, Binding(ref(scope), source=source, name=export))
 
     def _export(self, node: Node, scope: Scope) -> None:
         source = constant(node.child_by_field_name("source"))
@@ -348,19 +355,21 @@ class _Collector:
             self._module.sources.setdefault(source, line_of(node))
         value = node.child_by_field_name("value")
         if value is not None:
-            exports["default"] = Binding(scope, value)
+            exports["default"] = Binding(ref(scope), value)
             self._name(value, "default")
         inner = node.child_by_field_name("declaration")
         for name in declared(inner) if inner is not None else ():
-            exports["default" if any(c.type == "default" for c in node.children) else name] = Binding(scope, name=name)
+            exports["default" if any(c.type == "default" for c in node.children) else name] = Binding(
+                ref(scope), name=name
+            )
         if source is not None and any(c.type == "*" for c in node.children):
             self._module.stars.append(source)
         for clause in node.named_children:
             if clause.type == "namespace_export" and source is not None:
-                exports[text_of(clause.named_children[0])] = Binding(scope, source=source, name="*")
+                exports[text_of(clause.named_children[0])] = Binding(ref(scope), source=source, name="*")
             for one in clause.named_children if clause.type == "export_clause" else ():
                 name = text_of(one.child_by_field_name("name"))
-                exports[text_of(one.child_by_field_name("alias")) or name] = Binding(scope, source=source or "", name=name)  # fmt: skip
+                exports[text_of(one.child_by_field_name("alias")) or name] = Binding(ref(scope), source=source or "", name=name)  # fmt: skip
 
 
 def _bind(scope: Scope, name: str, binding: Binding) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from weakref import ref
 
 from tree_sitter import Node
 
@@ -76,13 +77,18 @@ class Names:
     def called(self, call: Call, module: Module) -> str:
         """The qualified name of what a call calls; '' for what is no package's."""
         if call.name is None:
-            call.target = target = self.target(_function(call.node), call.scope, module)
+            target = self.target(_function(call.node), call.scope, module)
             call.name = ""
             if isinstance(target, Library):
                 name = target.name + ("()" if target.called and call.node.type == "call_expression" else "")
                 # What is exported as a whole is the default of its package.
                 call.name = name if "." in name.rpartition("/")[2] else f"{name}.default"
         return call.name
+
+    def callee(self, call: Call, module: Module) -> Here | None:
+        """The function of the tree that a call calls. It isn't remembered: that would hold its module."""
+        target = self.target(_function(call.node), call.scope, module)
+        return target if isinstance(target, Here) and target.node.type in FUNCTIONS else None
 
     def target(self, node: Node | None, scope: Scope, module: Module, depth: int = 0) -> Target:
         """What an expression stands for; None when it can't be told."""
@@ -234,7 +240,7 @@ class Names:
             and whole.node is not None
             and (v := prop(whole.node, name)) is not None
         ):
-            return Binding(whole.scope, v)
+            return Binding(whole.home, v)
         return module.exports.get(name)
 
     def _binding(self, node: Node, scope: Scope, module: Module) -> tuple[Binding | None, Module | None]:
@@ -258,7 +264,7 @@ class Names:
                 and target.node.type == "object"
                 and (value := prop(target.node, name)) is not None
             ):
-                return Binding(target.scope, value), target.module
+                return Binding(ref(target.scope), value), target.module
         return None, None
 
 

@@ -357,8 +357,8 @@ class Evaluator:
                     refs = (home.ids[call.node.id],) if call.node.id in home.ids else ()
                     found.setdefault(name, Value(name, Place(home.file, line_of(call.node)), State.KNOWN, refs))
                     continue
-                if isinstance(call.target, Here) and call.target.node.type in FUNCTIONS:
-                    todo.append((call.target.node, call.target.module))
+                if (target := self._names.callee(call, home)) is not None:
+                    todo.append((target.node, target.module))
         self._calls[key] = tuple(found.values())
         return self._calls[key]
 
