@@ -8,7 +8,6 @@ import posixpath
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 from bastide.discover.model import Place, Problem, Value
 
@@ -205,15 +204,17 @@ _WORDS = frozenset(
 """Fields of nodes that hold no part with a call, a definition or an assignment in it."""
 
 
-@cache
-def _parts(kind: type[ast.AST]) -> tuple[str, ...]:
-    return tuple(name for name in reversed(kind._fields) if name not in _WORDS)
+_PARTS = {
+    kind: tuple(name for name in reversed(kind._fields) if name not in _WORDS)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
     """The parts of a node that may hold something, the last first; `ast.iter_child_nodes` takes six times as long."""
     found: list[ast.AST] = []
-    for name in _parts(type(node)):
+    for name in _PARTS[type(node)]:
         value = getattr(node, name, None)
         if type(value) is list:
             found += [v for v in reversed(value) if isinstance(v, ast.AST) and type(v) not in _LEAVES]
