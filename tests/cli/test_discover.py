@@ -203,3 +203,20 @@ def test_every_file_that_was_read_is_named_as_it_was(run: Run, tmp_path: Path) -
     jsonschema.validate(document, json.loads(run("schema", "discover").stdout))
     digest = hashlib.sha256(text.encode()).hexdigest()
     assert document["sources"] == [{"file": "compose.yaml", "sha256": digest, "importers": ["compose"]}]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "begins"),
+    [
+        ("bastide.yaml", [], "bastide: 1"),
+        ("found.json", [], "{"),
+        ("found.txt", [], "2 components"),
+        ("found.json", ["-f", "table"], "2 components"),
+    ],
+)
+def test_the_name_of_the_file_says_the_format(run: Run, folder: Path, name: str, given: list[str], begins: str) -> None:
+    (folder / "in").mkdir()
+    (folder / "in" / "compose.yaml").write_text(COMPOSE.replace("ports:", "x-ports:"))
+    written = folder / name
+    run("discover", str(folder / "in"), "-q", "-o", str(written), *given)
+    assert written.read_text().startswith(begins)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 SEVERITIES = ("low", "medium", "high", "critical")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,10 +40,29 @@ def severity_option(flag: str, help: str, default: str | None = None) -> Callabl
     return click.option(flag, type=click.Choice(SEVERITIES), default=default, show_default=bool(default), help=help)
 
 
+_ENDINGS = (
+    (".cdx.json", ("cyclonedx",)), (".spdx.json", ("spdx",)), (".vex.json", ("vex",)), (".sarif.json", ("sarif",)), (".sarif", ("sarif",)),
+    (".json", ("json", "otlp")), (".jsonl", ("jsonl",)), (".yaml", ("plan",)), (".yml", ("plan",)), (".xml", ("junit",)), (".patch", ("patch",)),
+    (".diff", ("patch",)), (".md", ("markdown",)), (".cedar", ("cedar",)),
+)  # fmt: skip
+"""What is meant by the end of a file's name, where a command writes that."""
+
+
 def format_option(*formats: str, default: str | None = None) -> Callable[[F], F]:
-    """`--format`."""
-    help = "What to write." if default else "What to write; without it the suffix of -o says."
-    return click.option("--format", "-f", "format_", type=click.Choice(formats), default=default, help=help)
+    """`--format`; without it the name of the file that `-o` writes says it, else it is the default."""
+
+    def meant(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        # Options that were given come first: `-o` is known where this one has its default.
+        output = ctx.params.get("output")
+        if ctx.get_parameter_source(param.name or "") is not ParameterSource.DEFAULT or not isinstance(output, Path):
+            return value
+        name = output.name.lower()
+        return next((f for end, meant in _ENDINGS if name.endswith(end) for f in meant if f in formats), value)
+
+    return click.option(
+        "--format", "-f", "format_", type=click.Choice(formats), default=default, show_default=bool(default), callback=meant,
+        help="What to write; without it the suffix of -o says.",
+    )  # fmt: skip
 
 
 pack_option = click.option(
