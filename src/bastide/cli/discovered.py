@@ -11,7 +11,7 @@ from bastide.cli.text import one_line, plural
 from bastide.discover.inventory import GROUPS, Inventory
 from bastide.discover.merge import Merge, Standing
 from bastide.discover.model import Problem
-from bastide.discover.result import Discovery, Found, FoundFlow, Weakness, failing
+from bastide.discover.result import Discovery, Found, FoundFlow, Weakness, by_expectation, failing
 
 SHOWN = 12
 """Lines of flows and of problems."""
@@ -39,23 +39,31 @@ def _components(screen: Screen, components: Sequence[Found]) -> None:
 
 
 def weak_settings(screen: Screen, weaknesses: Sequence[Weakness], limit: int | None = None) -> None:
-    """What doesn't hold, the worst first, and how much can't be told. limit: of lines; None: all."""
-    found = failing(weaknesses)
-    if found:
+    """What doesn't hold, the worst first, each expectation once, and how much can't be told. limit: of expectations; None: all."""
+    groups = by_expectation(failing(weaknesses))
+    if groups:
         screen.heading("Weak settings")
-    for weakness in found[:limit]:
-        screen.add(
-            join(
-                "  ",
-                text(weakness.severity, STYLES.get(weakness.severity, "")),
-                "  " + one_line(f"{weakness.message}  [{weakness.expectation}, {weakness.place}]"),
-            )
-        )
-    if limit is not None and len(found) > limit:
-        screen.add(text(f"  ... and {len(found) - limit} more (--all)", "dim"))
+    for group in groups[:limit]:
+        first = group[0]
+        head = join(text(first.severity, STYLES.get(first.severity, "")), f"  {one_line(first.expected)}: not so for")
+        screen.add(head, indent=2)
+        shown = group if limit is None else group[:SHOWN]
+        for weakness in shown:
+            screen.add(text(one_line(f"{weakness.element}  {_where(weakness)}")), indent=6)
+        if len(group) > len(shown):
+            screen.add(text(f"and {len(group) - len(shown)} more (--all)", "dim"), indent=6)
+        screen.add(f"{one_line(first.fix)}  [{first.expectation}]", indent=6)
+    if limit is not None and len(groups) > limit:
+        screen.add(text(f"  ... and {plural(len(groups) - limit, 'expectation')} more (--all)", "dim"))
     unknown = sum(w.state == "unknown" for w in weaknesses)
     if unknown:
         screen.add(text(f"  {plural(unknown, 'expectation')} can't be told from these files (--format json)", "dim"))
+
+
+def _where(weakness: Weakness) -> str:
+    """The place, and who else says it."""
+    _, says, who = weakness.verdict.partition(", says ")
+    return f"{weakness.place}{says}{who}"
 
 
 def _flows(screen: Screen, flows: Sequence[FoundFlow]) -> None:

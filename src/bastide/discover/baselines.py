@@ -215,13 +215,14 @@ def weaknesses(judged: Iterable[Judged], components: Mapping[str, Found]) -> Ite
         if one.state != "pass":
             name = components[one.element].name
             verdict = f"not so for {name}" if one.state == "fail" else f"it can't be told for {name}"
-            expected = one.baseline.title.rstrip(".")
             yield Weakness(
                 one.baseline.id,
                 one.element,
                 one.state,
                 one.place,
-                f"{expected}: {verdict}. {one.baseline.fix}",
+                one.baseline.title.rstrip("."),
+                verdict,
+                one.baseline.fix,
                 one.baseline.severity,
                 one.baseline.category,
             )

@@ -52,9 +52,18 @@ class Weakness:
     element: str
     state: Literal["fail", "unknown"]
     place: Place
-    message: str
+    expected: str
+    """What should hold, a sentence without its full stop."""
+    verdict: str
+    """That it doesn't, or can't be told, for what; and who says so, when somebody else does."""
+    fix: str
     severity: str = "medium"
     category: str = ""
+
+    @property
+    def message(self) -> str:
+        """All of it, to be read alone."""
+        return f"{self.expected}: {self.verdict}. {self.fix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +107,11 @@ def failing(weaknesses: Iterable[Weakness]) -> list[Weakness]:
     return sorted(
         (w for w in weaknesses if w.state == "fail"), key=lambda w: (_ORDER.index(w.severity), w.expectation, w.element)
     )
+
+
+def by_expectation(weaknesses: Iterable[Weakness]) -> list[list[Weakness]]:
+    """Those of one expectation and severity together, in the order in which the first of them come."""
+    groups: dict[tuple[str, str], list[Weakness]] = {}
+    for weakness in weaknesses:
+        groups.setdefault((weakness.expectation, weakness.severity), []).append(weakness)
+    return list(groups.values())

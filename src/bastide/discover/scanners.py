@@ -135,10 +135,10 @@ def with_results(found: Discovery, results: Sequence[Result], baselines: Iterabl
             passed.add(key)
         elif not result.passed and (old is None or old.state == "unknown"):
             title = baseline.title.rstrip(".")
-            message = f"{title}: not so for {component.name}, says {result.scanner} ({result.check}). {baseline.fix}"
+            verdict = f"not so for {component.name}, says {result.scanner} ({result.check})"
             states[key] = Weakness(
-                baseline.id, component.id, "fail", result.place, message, baseline.severity, baseline.category
-            )
+                baseline.id, component.id, "fail", result.place, title, verdict, baseline.fix, baseline.severity, baseline.category
+            )  # fmt: skip
             passed.discard(key)
     return replace(found, weaknesses=tuple(states.values()), passed=tuple(sorted(passed))), left
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bastide.catalog.model import Catalog
-from bastide.discover.result import Weakness, failing
+from bastide.discover.result import Weakness, by_expectation, failing
 from bastide.plan.model import Plan
 from bastide.report import svg, text, view
 from bastide.report.shapes import symbols
@@ -53,7 +53,7 @@ def render_html(
         assessment=assessment,
         catalog=catalog,
         changes=changes,
-        settings=failing(weaknesses),
+        settings=by_expectation(failing(weaknesses)),
         generated=generated,
         picture=svg.draw(plan, catalog.vocabulary, assessment, standalone=False),
         style=svg.style() + style,

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from bastide.discover.result import Weakness, failing
+from bastide.discover.result import Weakness, by_expectation, failing
 from bastide.plan.diff import PlanChanges
 from bastide.plan.model import Plan
 from bastide.report.text import clean
@@ -60,12 +60,15 @@ def render_diff(new: Plan, plan_changes: PlanChanges, changes: Changes) -> str:
 def _settings(page: _Page, weaknesses: Sequence[Weakness]) -> None:
     if weaknesses:
         page.add(f"### {_several(len(weaknesses), 'setting')} that don't hold", "")
-        lines = (
-            [f"- **{w.severity}** {escape(w.message)} (`{code(str(w.place))}`, `{code(w.expectation)}`)"]
-            for w in weaknesses
-        )
-        page.several(lines, len(weaknesses), "settings")
+        groups = by_expectation(weaknesses)
+        page.several((_expected(group) for group in groups), len(groups), "expectations")
         page.add("")
+
+
+def _expected(group: Sequence[Weakness]) -> list[str]:
+    first = group[0]
+    lines = [f"- **{first.severity}** {escape(first.expected)}. {escape(first.fix)} (`{code(first.expectation)}`)"]
+    return [*lines, *(f"  - {escape(w.verdict)} (`{code(str(w.place))}`)" for w in group)]
 
 
 def counts(assessment: Assessment) -> str:

@@ -17,9 +17,6 @@ from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Items, Ma
 
 MAX_FINDINGS = 200
 """Of one pickle: more say nothing new."""
-CODECS = frozenset({"latin-1", "latin1", "iso-8859-1", "iso8859-1", "utf-8", "utf8", "ascii", "us-ascii"})
-_TYPES = {"type": ("builtins", "type"), "PartialType": ("functools", "partial")}
-"""Names that dill has for types that `types` doesn't have."""
 _MERELY_NAMED = {
     "calls what it is given": Severity.LOW,
     "reads or writes files": Severity.MEDIUM,
@@ -46,7 +43,7 @@ class Judge:
 
         own: beginnings of names that the archive itself has, whose code is judged elsewhere.
         """
-        self._knowledge = knowledge
+        self.knowledge = knowledge
         self._persistent = persistent
         self._hooks = hooks or {}
         self._own = own
@@ -60,7 +57,7 @@ class Judge:
         self.findings: list[Finding] = []
         self.machine: Machine | None = None
         self.imports: set[str] = set()
-        self._harmful: set[str] = set()
+        self.harmful: set[str] = set()
         """Names in code objects by which code does harm."""
         self.calls = 0
         """Everything that is called, harmless or not."""
@@ -73,21 +70,21 @@ class Judge:
             value = Imported(*old_names(value.module, value.name), value.offset)
         self.imports.add(value.path)
         if how == "EXT":
-            self._add(
+            self.add(
                 "extension-code",
                 Severity.HIGH,
                 value,
                 "names something by an extension code, so that no name shows what it is",
             )
         elif how == "COMPUTED":
-            self._add(
+            self.add(
                 "computed-name",
                 Severity.CRITICAL,
                 value,
                 "builds the name of what it imports while it is loaded: nobody does that but to hide it",
             )
         elif _reaches_through(value.name):
-            self._add(
+            self.add(
                 "reaches-through",
                 Severity.HIGH,
                 value,
@@ -111,20 +108,20 @@ class Judge:
             case Made() if how in ("NEWOBJ", "NEWOBJ_EX"):
                 self._own_class(callee, offset)
             case Made():
-                self._add("calls-a-result", Severity.HIGH, callee, "calls what another call made", offset)
+                self.add("calls-a-result", Severity.HIGH, callee, "calls what another call made", offset)
             case Persistent():
-                self._add(
+                self.add(
                     "calls-persistent", Severity.MEDIUM, callee, "calls what the loading program gives it", offset
                 )
             case _:
-                self._broken("calls something that can't be called", offset)
+                self.broken("calls something that can't be called", offset)
         return result
 
     def changed(self, target: Value, state: Value, how: str, after: int) -> int:
         """See `Observer`."""
         match target:
             case Imported():
-                self._add(
+                self.add(
                     "changes-what-it-imports", Severity.HIGH, target,
                     "changes something that it imports, for the whole program that loads it", after,
                 )  # fmt: skip
@@ -133,7 +130,7 @@ class Judge:
             case Made(by=Imported(module="numpy", name="dtype"), offset=place) if how == "BUILD" and self._hooks:
                 self.states[place] = state
             case int() | tuple() | Plain() | Items() if how == "BUILD":
-                self._broken("gives a state to something that takes none", after)
+                self.broken("gives a state to something that takes none", after)
             case _:
                 pass
         return after
@@ -141,7 +138,7 @@ class Judge:
     def persistent(self, id: Value, offset: int) -> Value:
         """See `Observer`."""
         if not self._persistent:
-            self._add(
+            self.add(
                 "persistent-id", Severity.MEDIUM, Persistent(id, offset),
                 "needs a program of its own to be loaded; what that does isn't known", offset,
             )  # fmt: skip
@@ -152,7 +149,7 @@ class Judge:
                     return Persistent(id, offset)
                 if text[0] == "module":
                     return made
-        self._put(
+        self.put(
             "torch-id",
             Tier.MALFORMED,
             Severity.MEDIUM,
@@ -164,7 +161,7 @@ class Judge:
 
     def disagreement(self, offset: int, what: str) -> None:
         """See `Observer`."""
-        self._put(
+        self.put(
             "readers-disagree", Tier.MALFORMED, Severity.HIGH, offset, what,
             "Python's readers of pickles don't do the same here; an honest program never writes that, and it hides the rest from scanners",
         )  # fmt: skip
@@ -172,48 +169,48 @@ class Judge:
     # Calls
 
     def _called(self, callee: Imported, arguments: Value, how: str, offset: int) -> Value:
-        path = self._knowledge.canonical(callee.path)
+        path = self.knowledge.canonical(callee.path)
         if self._own and path.startswith(self._own):
             return Made(callee, UNKNOWN, offset)
-        special = _SPECIAL.get(path)
+        special = SPECIAL.get(path)
         if special is not None:
             return special(self, callee, arguments, offset)
-        entry = self._knowledge.entry(callee.path)
+        entry = self.knowledge.entry(callee.path)
         if entry.standing is Standing.CLASS:
             self._made(callee, arguments, how, offset)
         elif entry.standing in (Standing.VALUE, Standing.UNKNOWN) and how in ("NEWOBJ", "NEWOBJ_EX"):
             # The readers take nothing but a class here, and don't set it up. What is unknown was reported when it was imported.
             pass
         elif entry.standing is not Standing.CALL:
-            self._refused(callee, entry, arguments, offset)
+            self.refused(callee, entry, arguments, offset)
         return Made(callee, arguments if path in DESCRIBES else UNKNOWN, offset)
 
     def _own_class(self, made: Made, offset: int) -> None:
         """An object of a class that stands in the file as code: its `__new__` and `__setstate__` may run."""
-        severity = Severity.HIGH if self._harmful else Severity.MEDIUM
-        evidence = ", ".join(sorted(self._harmful)[:20])
-        self._put(
-            "runs-its-own-class", Tier.EXECUTES if self._harmful else Tier.POLICY, severity, offset, evidence or show(made),
+        severity = Severity.HIGH if self.harmful else Severity.MEDIUM
+        evidence = ", ".join(sorted(self.harmful)[:20])
+        self.put(
+            "runs-its-own-class", Tier.EXECUTES if self.harmful else Tier.POLICY, severity, offset, evidence or show(made),
             "makes an object of a class whose code is in the file; methods of that class may run while it is loaded",
         )  # fmt: skip
 
     def _made(self, callee: Imported, arguments: Value, how: str, offset: int) -> None:
         """A class of a known library: made without its set-up, or set up with nothing."""
         if how in ("REDUCE", "OBJ", "INST") and arguments != ():
-            self._put(
-                "sets-up-a-class", Tier.POLICY, Severity.MEDIUM, offset, _call(callee, arguments, self.machine),
+            self.put(
+                "sets-up-a-class", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, self.machine),
                 f"sets up `{callee}` with arguments from the file; nobody has looked at what that does",
             )  # fmt: skip
 
-    def _refused(self, callee: Imported, entry: Entry, arguments: Value, offset: int) -> None:
-        evidence = _call(callee, arguments, self.machine)
+    def refused(self, callee: Imported, entry: Entry, arguments: Value, offset: int) -> None:
+        evidence = shown_call(callee, arguments, self.machine)
         if entry.standing is Standing.REFUSED:
-            self._put(
+            self.put(
                 _slug(entry.why), Tier.EXECUTES, Severity.CRITICAL, offset, evidence,
                 f"calls `{callee}`, which {entry.why}, as soon as the file is loaded; don't load it",
             )  # fmt: skip
             return
-        self._put(
+        self.put(
             "calls-unknown", Tier.EXECUTES, Severity.HIGH, offset, evidence,
             f"calls `{callee}` as soon as the file is loaded; that isn't known to be harmless reconstruction",
         )  # fmt: skip
@@ -221,104 +218,28 @@ class Judge:
     def _named(self, value: Imported) -> None:
         if self._own and value.path.startswith(self._own):
             return
-        if self._knowledge.canonical(value.path) in _SPECIAL:
+        if self.knowledge.canonical(value.path) in SPECIAL:
             return
-        entry = self._knowledge.entry(value.path)
+        entry = self.knowledge.entry(value.path)
         if entry.standing is Standing.REFUSED:
             severity = _MERELY_NAMED.get(entry.why, Severity.HIGH)
-            self._add(f"names-what-{_slug(entry.why)}", severity, value, f"names `{value}`, which {entry.why}")
+            self.add(f"names-what-{_slug(entry.why)}", severity, value, f"names `{value}`, which {entry.why}")
         elif entry.standing is Standing.UNKNOWN:
-            self._put(
+            self.put(
                 "imports-unknown", Tier.POLICY, Severity.MEDIUM, value.offset, value.path,
                 f"imports `{value}`: loading imports `{value.module}`, of which nothing is known here",
             )  # fmt: skip
 
-    # Callables with rules of their own
-
-    def _getattr(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        match arguments:
-            case (Imported() as owner, name, *_) if self.machine and (text := self.machine.text(name)):
-                attribute = Imported(owner.module, f"{owner.name}.{text[0]}", offset)
-                return self.imported(attribute, "COMPUTED" if text[1] else "STACK_GLOBAL", 4)
-        self._put(
-            "looks-up-an-attribute", Tier.EXECUTES, Severity.HIGH, offset, _call(callee, arguments, self.machine),
-            "takes an attribute of an object by name; what it is can't be told from the file",
-        )  # fmt: skip
-        return Made(callee, UNKNOWN, offset)
-
-    def _encode(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        texts = [self.machine.text(a) for a in arguments] if isinstance(arguments, tuple) and self.machine else []
-        if len(texts) == 2 and texts[0] and texts[1] and _codec(texts[1][0]) in CODECS:
-            return Made(callee, arguments, offset)
-        self._put(
-            "transforms-a-text", Tier.EXECUTES, Severity.HIGH, offset, _call(callee, arguments, self.machine),
-            "transforms a text while it is loaded, as programs do that hide names",
-        )  # fmt: skip
-        return Plain("text", texts[0][0] if texts and texts[0] else "?")
-
-    def _reconstructor(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        match arguments:
-            case (Imported() as made, *_):
-                return self.called(made, (), "NEWOBJ", offset)
-        self._broken("reconstructs something that is no class", offset)
-        return Made(callee, UNKNOWN, offset)
-
-    def _type_by_name(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        match arguments:
-            case (name,) if self.machine and (text := self.machine.text(name)):
-                module, found = _TYPES.get(text[0], ("types", text[0]))
-                return Imported(module, found, offset)
-        return Made(callee, UNKNOWN, offset)
-
-    def _setattr(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        match arguments:
-            case (Made(), name, _) if self.machine and self.machine.text(name):
-                # dill gives the classes that it made their names this way.
-                pass
-            case _:
-                self._refused(callee, self._knowledge.entry(callee.path), arguments, offset)
-        return Plain("None")
-
-    def _code(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        names = _names_in(arguments, self.machine)
-        self._harmful.update(self._knowledge.harmful_names.intersection(names))
-        self._put(
-            "holds-code", Tier.POLICY, Severity.MEDIUM, offset, ", ".join(names[:40]),
-            "holds Python functions as code: loading makes them without running them; what they do when they are called isn't known",
-        )  # fmt: skip
-        return Made(callee, UNKNOWN, offset)
-
-    def _file(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        match arguments:
-            case (int() as literal,) | (Made(by=Imported(name="encode"), arguments=(int() as literal, *_)),):
-                self.files.append(literal)
-            case _:
-                self._put(
-                    "loads-computed-bytes", Tier.EXECUTES, Severity.HIGH, offset, _call(callee, arguments, self.machine),
-                    "loads a PyTorch file that is made while the pickle is loaded, so that nothing shows what is in it",
-                )  # fmt: skip
-        return Made(callee, UNKNOWN, offset)
-
-    def _from_type(self, callee: Imported, arguments: Value, offset: int) -> Value:
-        match arguments:
-            case (Imported() as function, *rest) if rest:
-                # PyTorch's has the class in between.
-                inner = rest[0] if isinstance(rest[0], tuple) else rest[1] if len(rest) > 1 else UNKNOWN
-                self.called(function, inner, "REDUCE", offset)
-            case _:
-                self._broken("rebuilds a tensor by something that is no function", offset)
-        return Made(callee, UNKNOWN, offset)
-
     # Findings
 
-    def _add(self, id: str, severity: Severity, value: Value, message: str, offset: int | None = None) -> None:
+    def add(self, id: str, severity: Severity, value: Value, message: str, offset: int | None = None) -> None:
         place = value.offset if offset is None and isinstance(value, Imported | Made | Persistent) else offset
-        self._put(id, Tier.EXECUTES, severity, place or 0, show(value), message)
+        self.put(id, Tier.EXECUTES, severity, place or 0, show(value), message)
 
-    def _broken(self, what: str, offset: int) -> None:
-        self._put("no-reader-goes-on", Tier.MALFORMED, Severity.MEDIUM, offset, "", f"{what}: every reader stops there")
+    def broken(self, what: str, offset: int) -> None:
+        self.put("no-reader-goes-on", Tier.MALFORMED, Severity.MEDIUM, offset, "", f"{what}: every reader stops there")
 
-    def _put(self, id: str, tier: Tier, severity: Severity, offset: int, evidence: str, message: str) -> None:
+    def put(self, id: str, tier: Tier, severity: Severity, offset: int, evidence: str, message: str) -> None:
         if (id, evidence) in self._seen:
             return
         if len(self.findings) < MAX_FINDINGS:
@@ -326,47 +247,16 @@ class Judge:
             self.findings.append(Finding(f"pickle/{id}", tier, severity, message, offset, evidence[:300]))
 
 
-_SPECIAL: dict[str, Callable[[Judge, Imported, Value, int], Value]] = {
-    "builtins.getattr": Judge._getattr,
-    "builtins.setattr": Judge._setattr,
-    "_codecs.encode": Judge._encode,
-    "copyreg._reconstructor": Judge._reconstructor,
-    "copyreg.__newobj__": Judge._reconstructor,
-    "copyreg.__newobj_ex__": Judge._reconstructor,
-    "torch._tensor._rebuild_from_type": Judge._from_type,
-    "torch._tensor._rebuild_from_type_v2": Judge._from_type,
-    "dill._dill._create_array": Judge._from_type,
-    "dill._dill._create_code": Judge._code,
-    "torch.storage._load_from_bytes": Judge._file,
-    "types.CodeType": Judge._code,
-    "cloudpickle.cloudpickle._builtin_type": Judge._type_by_name,
-    "dill._dill._load_type": Judge._type_by_name,
-}
-
-
 def _reaches_through(name: str) -> bool:
     """Whether a dotted name goes through something other than a class."""
     return any(not part.lstrip("_")[:1].isupper() for part in name.split(".")[:-1])
-
-
-def _codec(name: str) -> str:
-    """As Python compares names of encodings; it isn't asked, because it would import a module by that name."""
-    return name.lower().replace("_", "-")
-
-
-def _names_in(arguments: Value, machine: Machine | None) -> list[str]:
-    """Names that a code object uses: the tuples of texts among its arguments."""
-    if not isinstance(arguments, tuple) or machine is None:
-        return []
-    inner = [v for a in arguments if isinstance(a, tuple) for v in a]
-    return [text[0] for v in inner[:10_000] if (text := machine.text(v))]
 
 
 def _slug(effect: str) -> str:
     return effect.replace(" ", "-")
 
 
-def _call(callee: Imported, arguments: Value, machine: Machine | None) -> str:
+def shown_call(callee: Imported, arguments: Value, machine: Machine | None) -> str:
     shown = arguments if isinstance(arguments, tuple) else (arguments,)
     return f"{callee}({', '.join(_shown(a, machine) for a in shown[:4])})"
 
