@@ -32,10 +32,11 @@ def discovery_table(found: Discovery, to_screen: bool = True) -> str:
 
 def _components(screen: Screen, components: Sequence[Found]) -> None:
     screen.heading("Components")
+    width = max((len(c.kind) for c in components), default=0)
     for component in sorted(components, key=lambda c: (c.kind, c.id)):
         platform = f" ({component.platform})" if component.platform else ""
         place = component.provenance[0] if component.provenance else ""
-        screen.add("  " + one_line(f"{component.kind:<20} {component.id}{platform}  {place}"))
+        screen.add(f"{component.kind:<{width}}  " + one_line(f"{component.id}{platform}  {place}"), indent=2)
 
 
 def weak_settings(screen: Screen, weaknesses: Sequence[Weakness], limit: int | None = None) -> None:
@@ -113,11 +114,14 @@ def drift_table(merged: Merge, found: Discovery, to_screen: bool = True) -> str:
 def inventory_table(found: Inventory, to_screen: bool = True) -> str:
     """The items by repository and group, each with where it stands."""
     screen = Screen(to_screen)
-    counts = Counter(i.group for i in found.items)
-    said = ", ".join(f"{counts[group]} {group}" for group in GROUPS if counts[group]) or "no AI found"
+    counts, order = Counter(i.group for i in found.items), list(GROUPS)
+    said = (
+        ", ".join(f"{counts[g]} {g.removesuffix('s') if counts[g] == 1 else g}" for g in GROUPS if counts[g])
+        or "no AI found"
+    )
     screen.add(text(f"{plural(len(found.repositories), 'folder')}: {said}", "bold"))
     for repository in found.repositories:
-        items = [i for i in found.items if i.repository == repository]
+        items = sorted((i for i in found.items if i.repository == repository), key=lambda i: order.index(i.group))
         needed = [library for name, library in found.libraries if name == repository]
         if items or needed or repository in found.incomplete:
             screen.heading(
@@ -125,13 +129,11 @@ def inventory_table(found: Inventory, to_screen: bool = True) -> str:
             )
         for item in items:
             place = item.component.provenance[0] if item.component.provenance else ""
-            screen.add("  " + one_line(f"{item.group:<12} {item.component.name} ({item.component.kind})  {place}"))
+            screen.add(
+                f"{item.group:<13}" + one_line(f"{item.component.name} ({item.component.kind})  {place}"), indent=2
+            )
         for library in needed:
             version = library.version or library.requirement or "any version"
-            screen.add(
-                "  "
-                + one_line(
-                    f"{'library':<12} {library.name} {version} ({library.ecosystem}, {library.group})  {library.places[0]}"
-                )
-            )
+            said = f"{library.name} {version} ({library.ecosystem}, {library.group})  {library.places[0]}"
+            screen.add(f"{'library':<13}" + one_line(said), indent=2)
     return screen.text()
