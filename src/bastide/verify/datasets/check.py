@@ -80,6 +80,8 @@ def check(paths: Sequence[Path], settings: Settings, progress: Progress | None =
     unread = [*found.unread, *other.unread, *problems, *failed.values(), *_troubles(total, files), *judge.unread]
     if not files:
         unread.append("no file of a data set is at the paths")
+    elif not any(f.rows for f in facts):
+        unread.append("no row is in the files")
     card = judge.card()
     seconds = time.perf_counter() - started
     return Report(

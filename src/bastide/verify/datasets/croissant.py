@@ -75,10 +75,19 @@ def local_files(said: Croissant) -> list[Path]:
     found = [folder / one.url for one in said.files if one.url and "://" not in one.url]
     found += [folder / _base(one.url) for one in said.files if "://" in one.url]
     for pattern in said.sets:
+        if ".." in Path(pattern).parts:
+            continue
         with contextlib.suppress(ValueError, NotImplementedError, OSError):
             found += islice(folder.glob(pattern), _MOST)
     inside = folder.resolve()
-    return [p for p in dict.fromkeys(found) if p.is_file() and p.resolve().is_relative_to(inside)]
+    return [p for p in dict.fromkeys(found) if _lies_in(inside, p)]
+
+
+def _lies_in(folder: Path, path: Path) -> bool:
+    """Whether it is a file there; what leads out isn't looked at."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        return path.resolve().is_relative_to(folder) and path.is_file()
+    return False
 
 
 def _value(node: Mapping[str, Any], key: str) -> Any:
@@ -191,11 +200,11 @@ def _file_findings(one: FileObject, by_name: Mapping[str, Sequence[FileFacts]], 
         return
     there = by_name.get(_base(one.url), [])
     if not there:
-        if "://" not in one.url and not (folder / one.url).is_file():
+        if "://" not in one.url and not _lies_in(folder.resolve(), folder / one.url):
             yield Finding(
                 "dataset/croissant-file-missing",
                 Severity.MEDIUM,
-                "is named by the description, but isn't there",
+                "is named by the description, but isn't in its folder, so it wasn't read",
                 place=Place(str(folder)),
                 evidence=one.url[:200],
             )

@@ -23,7 +23,7 @@ _UNSEEN = re.compile(
     "[\u00ad\u200b-\u200d\u202d\u202e\u2060-\u2064\ufeff\U000e0020-\U000e007f]|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4}"
 )
 _SHOWN = 90
-_COMMENT = re.compile(r"<!--(.{0,4000}?)-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--([^<]{0,4000}?)-->")
 _STYLED = re.compile(
     r"""style\s*=\s*["'][^"'>]{0,200}(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?![.\d])|color\s*:\s*(?:white|\#fff(?:fff)?|transparent)\b)[^>]{0,200}>([^<]{20,4000})""",
     re.IGNORECASE,
@@ -90,7 +90,7 @@ def _markup(row: int, value: str) -> Iterator[_Item]:
     """Sentences that a browser doesn't show; comments of tools are none."""
     for match in _COMMENT.finditer(value):
         words = match[1].split()
-        if len(words) >= 8 and not _TOOLS.search(match[1]) and "<" not in match[1]:
+        if len(words) >= 8 and not _TOOLS.search(match[1]):
             yield "hidden/comment", row, value, match.start(), 0.3, " ".join(words)
     for match in _STYLED.finditer(value):
         words = match[1].split()

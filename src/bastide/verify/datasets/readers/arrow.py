@@ -12,6 +12,10 @@ from bastide.verify.datasets.interface import Batch, Column, Limits, Piece, Trou
 from bastide.verify.datasets.readers.flatten import columns, scalar
 
 _ROWS = 2_000
+_ROW = 64
+"""Bytes that a row counts at least."""
+_UNPACKED = 512 << 20
+"""Bytes that any piece may unpack to."""
 
 
 def _arrow() -> Any:
@@ -56,7 +60,13 @@ class Parquet:
         try:
             with parquet.ParquetFile(piece.path) as file:
                 groups = list(range(piece.start, file.num_row_groups if piece.end < 0 else piece.end))
+                done, most = 0, max(_UNPACKED, piece.path.stat().st_size * limits.ratio)
                 for batch in file.iter_batches(batch_size=_ROWS, row_groups=groups):
+                    # A dictionary makes a gigabyte of a word, and of nothing but nulls come as many rows as anybody likes.
+                    done += max(batch.nbytes, batch.num_rows * _ROW)
+                    if done > most:
+                        trouble.add("what unpacks to many times its size", row)
+                        return
                     yield _rows(batch, limits, trouble, row)
                     row += batch.num_rows
         except (OSError, arrow.ArrowException, ValueError, OverflowError, KeyError, TypeError) as problem:

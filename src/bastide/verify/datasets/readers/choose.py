@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bastide.errors import Diagnostic, Location, UsageError
+from bastide.verify.artifacts.formats.pickle import PickleReader
+from bastide.verify.artifacts.interface import Source
 from bastide.verify.datasets.interface import Limits, Reader, Trouble
 from bastide.verify.datasets.readers.arrow import Arrow, Parquet
 from bastide.verify.datasets.readers.delimited import Delimited
@@ -29,6 +31,7 @@ _SUFFIXES = {
     ".jpg": "image", ".jpeg": "image", ".png": "image", ".webp": "image", ".gif": "image", ".tif": "image", ".tiff": "image",
     ".heic": "image", ".heif": "image", ".avif": "image", ".bmp": "image",
 }  # fmt: skip
+_PICKLES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt")
 _PAPERS = ("license", "licence", "copying", "notice", "readme", "changelog", "contributing", "citation", "datacard")
 """Files beside the data, by the beginning of their names: read for the licence, not as data."""
 _SKIPPED = ("sha256sums", "dataset_infos.json", "dataset_info.json", "state.json")
@@ -73,6 +76,10 @@ def survey(paths: Sequence[Path], limits: Limits) -> Survey:
                 descriptions.append(path)
             elif kind == "other":
                 trouble.add(f"{path}: of a format that isn't read here")
+            elif kind == "program":
+                trouble.add(
+                    f"{path}: a pickle, which runs code when it is loaded, and isn't read as data: `bastide scan` says what it does"
+                )
             elif kind and len(files) >= limits.files:
                 trouble.add(f"files beyond the first {limits.files:,}")
             elif kind:
@@ -91,6 +98,9 @@ def _walk(path: Path, trouble: Trouble) -> Iterator[Path]:
         return
     for folder, folders, names in os.walk(path, onerror=lambda e: trouble.add(f"{e.filename}: {e.strerror}")):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for linked in (Path(folder) / name for name in folders):
+            if linked.is_symlink():
+                trouble.add(f"{linked}: a link or no regular file")
         for name in sorted(names):
             found = Path(folder) / name
             if name.startswith("."):
@@ -102,16 +112,17 @@ def _walk(path: Path, trouble: Trouble) -> Iterator[Path]:
 
 
 def _kind(path: Path, alone: bool) -> str:
-    """A format, `paper`, `description`, `other`, or '' for what needs no reading."""
+    """A format, `paper`, `description`, `program`, `other`, or '' for what needs no reading."""
     name = path.name.lower()
+    suffix = _suffix(path)
     if not alone:
-        if name.startswith(_PAPERS):
+        # `license_plates.csv` is data.
+        if name.startswith(_PAPERS) and _SUFFIXES.get(suffix, "text") == "text" and not _is_program(path):
             return "paper"
         if name in _SKIPPED:
             return ""
     if name in DESCRIPTIONS and _is_description(path):
         return "description"
-    suffix = _suffix(path)
     found = _SUFFIXES.get(suffix, "")
     if found == "json":
         if _is_description(path):
@@ -154,8 +165,15 @@ def _json(path: Path) -> str:
     return "jsonl" if first.rstrip().endswith(b"}") and rest.lstrip()[:1] == b"{" else "json"
 
 
+def _is_program(path: Path) -> bool:
+    """Whether it is a pickle, by its name or its content: those of protocol 0 look like text."""
+    return path.suffix.lower() in _PICKLES or PickleReader().claims(Source("", head(path)))
+
+
 def _by_content(path: Path) -> str:
     start = head(path)
+    if start and _is_program(path):
+        return "program"
     if start[:4] == b"PAR1":
         return "parquet"
     if start[:6] == b"ARROW1":

@@ -14,7 +14,11 @@ from bastide.verify.datasets.interface import Batch, Column, Limits, Piece, Trou
 from bastide.verify.datasets.readers.flatten import MOST
 from bastide.verify.datasets.readers.source import blocks
 
+_TOO_LONG = "lines of more than {} MiB, and all behind them"
 NAMELESS = "records that are longer than the heading"
+_OPEN = "fields behind a quotation mark that is never closed, taken as one"
+_END = "\0 end of the file \0"
+"""A line behind the last one: it becomes part of a quoted field that nothing closes."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -33,6 +37,8 @@ class Delimited:
         text = _Lines(blocks(piece.path, limits, trouble), limits)
         first = next(text, None)
         if first is None:
+            if text.too_long:
+                trouble.add(_TOO_LONG.format(limits.line >> 20))
             return
         delimiter = separator(first, piece.path)
         text.push(first)
@@ -49,7 +55,7 @@ class Delimited:
                 yield _batch(names, waiting, trouble, row)
                 waiting = []
         if text.too_long:
-            trouble.add(f"lines of more than {limits.line >> 20} MiB, and all behind them", row + 1)
+            trouble.add(_TOO_LONG.format(limits.line >> 20), row + 1)
         if waiting:
             yield _batch(names, waiting, trouble, row)
 
@@ -64,9 +70,16 @@ def separator(line: str, path: Path) -> str:
 def _next(reader: Any, trouble: Trouble, row: int) -> list[str] | None:
     while True:
         try:
-            return next(reader, None)
+            record: list[str] | None = next(reader, None)
         except csv.Error:
             trouble.add("records with a field that is too long", row)
+            continue
+        if record and record[-1].endswith(_END):
+            if record == [_END]:
+                return None
+            trouble.add(_OPEN, row)
+            record[-1] = record[-1].removesuffix(_END)
+        return record
 
 
 def _names(heading: list[str], limits: Limits, trouble: Trouble) -> list[str]:
@@ -144,6 +157,7 @@ class _Lines:
             rest += decoder.decode(b"", final=True)
         if rest:
             yield rest
+        yield _END
 
 
 def _split(text: str) -> list[str]:

@@ -117,7 +117,7 @@ def _range(piece: Piece) -> Iterator[bytes]:
                 return
             left -= len(block)
             yield block
-        if left == 0 and block_end(stream):
+        if left == 0 and (stream.tell() == 0 or block_end(stream)):
             return
         if left < 0:
             return
