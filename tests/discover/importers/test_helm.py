@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -244,3 +246,28 @@ def test_hostile_templates(template: str) -> None:
 @given(st.integers(0, len(DEPLOYMENT)), st.integers(0, 60), st.text('{}-.$ \n"|():=', max_size=8))
 def test_changed_templates(at: int, cut: int, put: str) -> None:
     chart(serving(**{"c/templates/deployment.yaml": DEPLOYMENT[:at] + put + DEPLOYMENT[at + cut :]}))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{{ define "n0" }}xxxxxxxxxx{{ end }}'
+        + "".join(
+            f'{{{{ define "n{i}" }}}}' + f'{{{{ include "n{i - 1}" . }}}}' * 8 + "{{ end }}" for i in range(1, 30)
+        )
+        + 'a: {{ include "n29" . }}\n',
+        "{{ range .Values.l }}" * 12 + "a" + "{{ end }}" * 12,
+        '{{ $a := list "x" }}' + "{{ $a = concat $a $a }}" * 40 + "a: {{ first $a }}\n",
+        '{{ $a := "x" }}' + "{{ $a = list $a $a }}" * 40 + "a: {{ first $a }}\n",
+        "{{" * 100_000,
+        "{{/*" * 100_000,
+        "{{" + " " * 100_000,
+        '{{"\\"' * 60_000,
+    ],
+    ids=["templates", "ranges", "lists", "nested lists", "open", "comments", "spaces", "quotes"],
+)
+def test_what_multiplies_in_templates_is_cut(template: str) -> None:
+    """Templates in templates, lists of lists, beginnings without an end: work grows with the chart, not with its powers."""
+    started = time.perf_counter()
+    chart(serving() | {"c/values.yaml": "l: [" + "1," * 40 + "1]\n", "c/templates/more.yaml": template})
+    assert time.perf_counter() - started < 40

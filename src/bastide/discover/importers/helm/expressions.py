@@ -13,7 +13,7 @@ from bastide.discover.model import Place, State, Value
 
 DEPTH = 30
 _LONGEST = 4096
-"""Characters of a text that functions make."""
+"""Characters of a text, or elements of a list, that functions make."""
 
 
 @dataclass(slots=True)
@@ -185,9 +185,22 @@ def _call(name: str, arguments: list[Value], scope: Scope) -> Value:
         made = function(*(a.plain() for a in arguments))
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, re.error):
         return scope.unknown(name)
-    if isinstance(made, str) and len(made) > _LONGEST:
+    if _is_large(made):
         return scope.unknown(name)
     return _lifted(made, scope)
+
+
+def _is_large(made: Any) -> bool:
+    """Whether a text, or a list with all that is in it, is longer than any that a chart needs: repeated, it would double each time."""
+    todo, size = [made], 0
+    while todo and size <= _LONGEST:
+        one = todo.pop()
+        if isinstance(one, str):
+            size += len(one) if one is made else 1
+        elif isinstance(one, (list, dict)):
+            size += len(one)
+            todo += one.values() if isinstance(one, dict) else one
+    return size > _LONGEST
 
 
 def _chosen(name: str, arguments: list[Value], scope: Scope) -> Value:

@@ -21,6 +21,10 @@ DEPTH = 12
 ROUNDS = 40
 """Elements of a list that `range` goes through."""
 OUTPUT = 1 << 20
+WORK = 16 << 20
+"""Characters that all templates of a chart give together, each action taken for `_ACTION` of them: templates in templates, and lists in
+lists, multiply."""
+_ACTION = 100
 _MARK = re.compile(r"\ue000(\d+)\ue001")
 _NO_MARKS = {0xE000: "?", 0xE001: "?"}
 _ALONE = re.compile(r"( *)(- )?\ue000(\d+)\ue001 *\Z")
@@ -44,6 +48,7 @@ class Renderer:
         """root: `Values`, `Chart`, `Release`, `Capabilities`; defines: named templates, with the file that each stands in."""
         self._root, self._defines = root, defines
         self._depth = 0
+        self._left = WORK
         self.cut = False
         """Whether a bound was reached."""
 
@@ -67,6 +72,12 @@ class Renderer:
         if problems or len(documents) > 1:
             return scope.unknown(f"include {name}")
         return documents[0] if documents else scope.of("")
+
+    def spend(self, size: int) -> bool:
+        """Whether there is still room for so much."""
+        self._left -= size
+        self.cut |= self._left < 0
+        return self._left >= 0
 
     def scope(self, dot: Value, file: str) -> Scope:
         """A fresh scope with another dot."""
@@ -92,7 +103,8 @@ class _Rendering:
     # --- from nodes to a text with marks ---------------------------------------------------------------------------
     def _nodes(self, nodes: Sequence[Node], scope: Scope) -> None:
         for node in nodes:
-            if self._out.size > OUTPUT:
+            size = len(node.text) if isinstance(node, Text) else 0
+            if self._out.size > OUTPUT or not self._renderer.spend(size + _ACTION):
                 return
             if isinstance(node, Text):
                 self._out.put(node.text.translate(_NO_MARKS), node.line)

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _ACTION = re.compile(
-    r"\{\{(-?)\s*(/\*.*?\*/|(?:\"(?:\\.|[^\"\\])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)\s*(-?)\}\}", re.DOTALL
-)
+    r"""\{\{(-?)(\s*+/\*(?:(?!\{\{-?/\*).)*?\*/\s*+-?|(?:"(?:\\.|[^"\\])*+"|`[^`]*+`|[^{}"`]++|\{(?!\{)|\}(?!\})){0,500}+)\}\}""", re.DOTALL
+)  # fmt: skip
+"""An action; it ends at the next one that begins, so that what is never closed isn't read again and again."""
 _WORD = re.compile(
     r"\"((?:\\.|[^\"\\])*)\"|`([^`]*)`|(:=|=|\||\(|\)|,)|(-?\d+(?:\.\d+)?)(?![\w.])|((?:\$[\w]*|[A-Za-z_]\w*)?(?:\.[\w-]*)*|[^\s|(),=]+)"
 )
@@ -108,11 +109,13 @@ def _tokens(text: str) -> Iterator[Text | Action]:
         piece = text[at : match.start()]
         yield from _text(piece, line, trim, bool(match[1]))
         line += piece.count("\n")
-        source = match[2]
+        source = match[2].strip()
+        right = source.endswith("-")
+        source = source[:-1].rstrip() if right else source
         if not source.startswith("/*"):
             yield Action(tuple(words(source)), line, source[:200])
         line += match[0].count("\n")
-        at, trim = match.end(), bool(match[3])
+        at, trim = match.end(), right
     yield from _text(text[at:], line, trim, False)
 
 
