@@ -71,6 +71,8 @@ def test_a_malicious_release_is_unsafe() -> None:
     assert Verdict.UNSAFE is judged(b"ultralytics==8.3.41\n", "requirements.txt")[0]
     assert Verdict.SAFE is judged(b"ultralytics==8.3.49\n", "requirements.txt")[0]
     assert Verdict.UNSAFE is judged(b"Colourama\n", "requirements.txt")[0]
+    assert Verdict.UNSAFE is judged(b"ctx==0.1.2\n", "requirements.txt")[0]
+    assert Verdict.UNSAFE is judged(b"torchtriton\n", "requirements.txt")[0]
 
 
 def test_no_password_is_repeated() -> None:

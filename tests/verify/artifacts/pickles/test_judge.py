@@ -3,14 +3,26 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import datetime
 import decimal
 import functools
+import inspect
+import ipaddress
+import itertools
+import logging
+import math
+import operator
 import pathlib
 import pickle
+import random
+import re
+import statistics
 import struct
+import types
 import uuid
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -71,6 +83,27 @@ UNSAFE = {
     "tempfile": _call("tempfile", "mktemp"),
     "map over a function": _call("builtins", "map", _import("os", "system"), b"]" + TOUCH + b"a"),
     "a thread": _call("threading", "Thread", b"N", _import("os", "system")),
+    "a call that is kept for later": b"\x80\x04" + _import("collections", "defaultdict") + _import("os", "getcwd") + b"\x85R.",
+    "a sentence for somebody's class": _call("some.module", "Runner", TOUCH),
+    "somebody's function without arguments": _call("some.module", "run"),
+    "a class beside what is known of a library": _call("torch.utils.model_zoo", "Loader", _text("x")),
+    "code by a name that no pickler writes": _call("types", "CodeType", b"K\x00", b")", b"("+_text("x")+b"t"),
+    "a method of a module by its name": (
+        b"\x80\x04" + _import("builtins", "getattr") + _call("cloudpickle.cloudpickle", "subimport", _text("os"))[2:-1] + _text("system")
+        + b"\x86R" + TOUCH + b"\x85R."
+    ),
+    "a module of dill's that is a function": _call("dill._dill", "_import_module", _text("os.system"))[:-1] + TOUCH + b"\x85R.",
+    "a text that dill evaluates": _call(
+        "dill._dill", "_getattr", _import("builtins", "str"), _text("x"), _text("<method '' or 1/0 or 'x' of 'str' objects>")
+    ),
+    "state for a logger that everybody uses": _call("logging", "getLogger", _text("x"))[:-1] + b"}" + _text("handlers") + b"]sb.",
+    "a module that is changed": _call("cloudpickle.cloudpickle", "subimport", _text("torch"))[:-1] + b"}" + _text("load") + b"Nsb.",
+    "bytes of something": _call("builtins", "bytes", b"J\x00\x00\x00\x7f"),
+    "a method of a known object that is called": (
+        b"\x80\x04" + _import("builtins", "getattr") + _import("numpy", "ndarray") + b")\x81" + _text("tofile") + b"\x86R" + TOUCH + b"\x85R."
+    ),
+    "a method of texts that is called": b"\x80\x04" + _import("builtins", "str.format") + TOUCH + b"\x85R.",
+    "an iterator of what is called": b"\x80\x04" + _import("builtins", "iter") + _import("os", "getcwd") + b"N\x86R.",
     "operator.methodcaller": (
         b"\x80\x04" + _import("operator", "methodcaller") + _text("system") + TOUCH + b"\x86R" + _import("os", "path") + b"\x85R."
     ),
@@ -99,8 +132,16 @@ UNKNOWN = {
     "a persistent id": b"\x80\x04" + _text("x") + b"Q.",
     "a class of a known library that is set up": _call("sklearn.pipeline", "Pipeline", b"]"),
     "no whole pickle": b"\x80\x04N",
-    "a file name that nothing was made for": b"\x80\x04" + _import("os", "remove") + b".",
-}
+    "a function of files that nothing was made for": b"\x80\x04" + _import("os.path", "basename") + b".",
+    "a function of something that is no code": _call("cloudpickle.cloudpickle", "_make_function", _text("x"), _text("y")),
+    "a member of an enumeration of somebody's": _call("some.module", "Colour", b"K\x01"),
+    "a word for an enumeration of somebody's": _call("some.module", "Colour.Shade", _text("dark-red")),
+    "a function that uses a module": _call("cloudpickle.cloudpickle", "subimport", _text("subprocess")),
+    "a module that nobody knows": _call("cloudpickle.cloudpickle", "subimport", _text("some_module")),
+    "a method of an object that is no model": (
+        b"\x80\x04" + _import("builtins", "getattr") + _call("re", "_compile", _text("a"), b"K\x20")[2:-1] + _text("sub") + b"\x86R."
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("data", UNKNOWN.values(), ids=UNKNOWN.keys())
@@ -113,6 +154,9 @@ SAFE: list[Any] = [
     {"a": [1, 2.5, None, True, b"x", "y"], "t": (1, (2, 3)), "s": {1, 2}, "f": frozenset([1])},
     datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(3), decimal.Decimal("1.5"), uuid.UUID(int=5),
     collections.OrderedDict(a=1), collections.defaultdict(int, {1: 2}), collections.Counter("abc"), collections.deque([1], 2),
+    b"", operator.itemgetter(1), re.compile("a+", re.I), random.Random(1), array.array("d", [1.0]), str.lower, len, math.sqrt, iter([1]),
+    ipaddress.ip_network("10.0.0.0/8"), decimal.Context(), zoneinfo.ZoneInfo("UTC"), collections.ChainMap({1: 2}), types.GenericAlias(list, (int,)),
+    ValueError("x"), itertools.count(2), logging.getLogger("x"), statistics.NormalDist(), inspect.signature(lambda a: a), [OSError(2, "no", "x")],
     range(3), slice(1, 2), 1j, bytearray(b"12"), ..., pathlib.PurePosixPath("/x"), functools.partial(int, base=2), {1, 2},
 ]  # fmt: skip
 
@@ -139,6 +183,61 @@ def test_what_numpy_and_scikit_learn_write_is_safe() -> None:
         for protocol in (2, 4, 5):
             report = scan_bytes(pickle.dumps(value, protocol), "model.pkl")
             assert report.verdict is Verdict.SAFE, report.findings
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"),
+        ("pandas._libs.sparse", "IntIndex"),
+        ("pandas._libs.tslibs.offsets", "CustomBusinessDay"),
+        ("pandas", "Period"),
+        ("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex"),
+        ("pytz", "_p"),
+        ("torch._C", "Generator"),
+        ("torch.nn.parameter", "UninitializedParameter"),
+        ("transformers.trainer_utils", "IntervalStrategy"),
+        ("transformers.training_args", "OptimizerNames"),
+    ],
+)
+def test_what_libraries_have_called_is_safe(module: str, name: str) -> None:
+    """As pandas, PyTorch and Transformers (`training_args.bin`) write it; they need not be installed."""
+    report = scan_bytes(_call(module, name, _text("adamw_torch")), "model.pkl")
+    assert report.verdict is Verdict.SAFE, report.findings
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "method"),
+    [
+        ("scipy.stats._discrete_distns", "binom_gen", "_entropy"),
+        ("torch.nn.modules.linear", "LazyLinear", "_lazy_load_hook"),
+    ],
+)
+def test_a_method_of_a_libraries_object_may_be_held(module: str, name: str, method: str) -> None:
+    """A frozen distribution of SciPy and a lazy layer of PyTorch hold methods of their own; nothing calls them while they are loaded."""
+    made = _import(module, name) + b")\x81"
+    report = scan_bytes(b"\x80\x04" + _import("builtins", "getattr") + made + _text(method) + b"\x86R.", "model.pkl")
+    assert report.verdict is Verdict.SAFE, report.findings
+
+
+@pytest.mark.parametrize("name", ["numpy", "pandas.core", "re", "math"])
+def test_modules_that_a_function_uses_may_be_imported(name: str) -> None:
+    """cloudpickle writes a module that a function names as an import of it; importing a known one does nothing else."""
+    report = scan_bytes(_call("cloudpickle.cloudpickle", "subimport", _text(name)), "model.pkl")
+    assert report.verdict is Verdict.SAFE, report.findings
+
+
+@pytest.mark.parametrize(("harmful", "verdict"), [(b"system", Verdict.UNSAFE), (b"lower", Verdict.UNKNOWN)])
+def test_a_metaclass_from_the_file_runs(harmful: bytes, verdict: Verdict) -> None:
+    """Making a class calls its metaclass, and when that is in the file as code, that code runs."""
+    code = _call("dill._dill", "_create_code", b"(" + _text(harmful.decode()) + b"t")[2:-1]
+    meta = _call("cloudpickle.cloudpickle", "_make_skeleton_class", _import("builtins", "type"), _text("M"))[2:-1]
+    report = scan_bytes(
+        b"\x80\x04" + code + b"0" + _call("cloudpickle.cloudpickle", "_make_skeleton_class", meta, _text("C"))[2:],
+        "model.pkl",
+    )
+    assert report.verdict is verdict, report.findings
+    assert "pickle/runs-its-own-class" in {f.id for f in report.findings}
 
 
 def test_a_finding_says_where_and_what() -> None:

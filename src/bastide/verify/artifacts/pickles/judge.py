@@ -7,11 +7,14 @@ It is no list of forbidden names: what isn't known to be harmless isn't allowed 
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 
 from bastide.verify.artifacts.model import Finding, Severity, Tier
+from bastide.verify.artifacts.pickles.callables import SPECIAL
 from bastide.verify.artifacts.pickles.knowledge import Entry, Knowledge, Standing, old_names
-from bastide.verify.artifacts.pickles.literals import read_literal
+from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.machine import Machine
 from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Items, Made, Persistent, Plain, Value, show
 
@@ -24,6 +27,9 @@ _MERELY_NAMED = {
 """Effects of which the name alone does nothing: somebody may call it later."""
 Hook = Callable[[Machine, Value, int], int]
 """What a loader does at a BUILD: (machine, state, behind the opcode) -> where the reading goes on."""
+SHARED = frozenset({"logging.getLogger", "cloudpickle.cloudpickle.subimport", "dill._dill._import_module"})
+"""Calls that give what the whole program uses, and no object of the file."""
+_WORD = re.compile(r"[\w-]{1,64}\Z")
 DESCRIBES = frozenset({"functools.partial", "numpy.dtype"})
 """Calls whose arguments are kept, because something later depends on them. Of millions of other objects nobody wants them."""
 
@@ -83,7 +89,7 @@ class Judge:
                 value,
                 "builds the name of what it imports while it is loaded: nobody does that but to hide it",
             )
-        elif _reaches_through(value.name):
+        elif _reaches_through(value.name) and not self._listed(value):
             self.add(
                 "reaches-through",
                 Severity.HIGH,
@@ -106,13 +112,11 @@ class Judge:
             case Made(by=Imported(module="functools", name="partial"), arguments=(function, *_)):
                 return self.called(function, UNKNOWN, "REDUCE", offset)
             case Made() if how in ("NEWOBJ", "NEWOBJ_EX"):
-                self._own_class(callee, offset)
+                self.own_class(callee, offset)
             case Made():
                 self.add("calls-a-result", Severity.HIGH, callee, "calls what another call made", offset)
             case Persistent():
-                self.add(
-                    "calls-persistent", Severity.MEDIUM, callee, "calls what the loading program gives it", offset
-                )
+                self.add("calls-persistent", Severity.MEDIUM, callee, "calls what the loading program gives it", offset)
             case _:
                 self.broken("calls something that can't be called", offset)
         return result
@@ -124,6 +128,11 @@ class Judge:
                 self.add(
                     "changes-what-it-imports", Severity.HIGH, target,
                     "changes something that it imports, for the whole program that loads it", after,
+                )  # fmt: skip
+            case Made(by=Imported() as made) if made.path in SHARED:
+                self.add(
+                    "changes-what-it-imports", Severity.HIGH, target,
+                    "changes something that the whole program which loads it uses", after,
                 )  # fmt: skip
             case Made(by=Imported() as made) if how == "BUILD" and made.path in self._hooks and self.machine:
                 return self._hooks[made.path](self.machine, state, after)
@@ -181,11 +190,16 @@ class Judge:
         elif entry.standing in (Standing.VALUE, Standing.UNKNOWN) and how in ("NEWOBJ", "NEWOBJ_EX"):
             # The readers take nothing but a class here, and don't set it up. What is unknown was reported when it was imported.
             pass
+        elif entry == Entry(Standing.UNKNOWN) and self._like_a_member(callee, arguments):
+            self.put(
+                "sets-up-a-class", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, self.machine),
+                f"sets up `{callee}`, as members of enumerations are written; nothing is known of it here",
+            )  # fmt: skip
         elif entry.standing is not Standing.CALL:
             self.refused(callee, entry, arguments, offset)
         return Made(callee, arguments if path in DESCRIBES else UNKNOWN, offset)
 
-    def _own_class(self, made: Made, offset: int) -> None:
+    def own_class(self, made: Made, offset: int) -> None:
         """An object of a class that stands in the file as code: its `__new__` and `__setstate__` may run."""
         severity = Severity.HIGH if self.harmful else Severity.MEDIUM
         evidence = ", ".join(sorted(self.harmful)[:20])
@@ -202,7 +216,21 @@ class Judge:
                 f"sets up `{callee}` with arguments from the file; nobody has looked at what that does",
             )  # fmt: skip
 
+    def _like_a_member(self, callee: Imported, arguments: Value) -> bool:
+        """Whether it is a class of a library, given nothing or one number or word: enough for an enumeration, for no command and no address."""
+        is_class = all(part.lstrip("_")[:1].isupper() for part in callee.name.split("."))
+        if not is_class or callee.module.partition(".")[0] in sys.stdlib_module_names:
+            return False
+        if arguments == ():
+            return True
+        match arguments:
+            case (int() as literal,) if self.machine:
+                value = read_literal(self.machine.data, literal)
+                return isinstance(value, int) or (isinstance(value, str) and _WORD.match(value) is not None)
+        return False
+
     def refused(self, callee: Imported, entry: Entry, arguments: Value, offset: int) -> None:
+        """A call that isn't known to be harmless."""
         evidence = shown_call(callee, arguments, self.machine)
         if entry.standing is Standing.REFUSED:
             self.put(
@@ -214,6 +242,24 @@ class Judge:
             "calls-unknown", Tier.EXECUTES, Severity.HIGH, offset, evidence,
             f"calls `{callee}` as soon as the file is loaded; that isn't known to be harmless reconstruction",
         )  # fmt: skip
+
+    def module(self, name: str, offset: int) -> None:
+        """A module that is imported by its name, and kept."""
+        entry = self.knowledge.entry(name)
+        if entry.standing is Standing.REFUSED:
+            self.put(
+                "names-a-module", Tier.POLICY, Severity.MEDIUM, offset, name,
+                f"imports `{name}`, which {entry.why}, for a function that may use it later",
+            )  # fmt: skip
+        elif entry.standing is Standing.UNKNOWN and name.partition(".")[0] not in sys.stdlib_module_names:
+            self.put(
+                "imports-unknown", Tier.POLICY, Severity.MEDIUM, offset, name,
+                f"imports `{name}`, of which nothing is known here",
+            )  # fmt: skip
+
+    def _listed(self, value: Imported) -> bool:
+        """Whether somebody has looked at exactly this, so that its points are no way around."""
+        return self.knowledge.canonical(value.path) in SPECIAL or self.knowledge.listed(value.path)
 
     def _named(self, value: Imported) -> None:
         if self._own and value.path.startswith(self._own):
@@ -233,13 +279,16 @@ class Judge:
     # Findings
 
     def add(self, id: str, severity: Severity, value: Value, message: str, offset: int | None = None) -> None:
+        """A finding about a value."""
         place = value.offset if offset is None and isinstance(value, Imported | Made | Persistent) else offset
         self.put(id, Tier.EXECUTES, severity, place or 0, show(value), message)
 
     def broken(self, what: str, offset: int) -> None:
+        """Something at which every reader stops."""
         self.put("no-reader-goes-on", Tier.MALFORMED, Severity.MEDIUM, offset, "", f"{what}: every reader stops there")
 
     def put(self, id: str, tier: Tier, severity: Severity, offset: int, evidence: str, message: str) -> None:
+        """A finding; each once."""
         if (id, evidence) in self._seen:
             return
         if len(self.findings) < MAX_FINDINGS:
@@ -254,16 +303,3 @@ def _reaches_through(name: str) -> bool:
 
 def _slug(effect: str) -> str:
     return effect.replace(" ", "-")
-
-
-def shown_call(callee: Imported, arguments: Value, machine: Machine | None) -> str:
-    shown = arguments if isinstance(arguments, tuple) else (arguments,)
-    return f"{callee}({', '.join(_shown(a, machine) for a in shown[:4])})"
-
-
-def _shown(value: Value, machine: Machine | None) -> str:
-    if isinstance(value, int) and machine is not None:
-        return repr(read_literal(machine.data, value))[:120]
-    if isinstance(value, tuple):
-        return f"({', '.join(_shown(v, machine) for v in value[:4])})"
-    return show(value)

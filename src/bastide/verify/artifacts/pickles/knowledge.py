@@ -104,6 +104,11 @@ class Knowledge:
                 return new + path[len(old) :]
         return path
 
+    def listed(self, path: str) -> bool:
+        """Whether it is known by its whole name, and may be named."""
+        found = self._exact.get(self.canonical(path))
+        return found is not None and found.standing is not Standing.REFUSED
+
     def _entry(self, path: str) -> Entry:
         path = self.canonical(path)
         found = self._exact.get(path)
@@ -175,7 +180,7 @@ def _list(parts: Mapping[str, Node], key: str) -> tuple[str, ...]:
 
 
 def _texts(parts: Mapping[str, Node], key: str) -> dict[str, str]:
-    return {name: str(node.value) for name, node in _items(parts, key)}
+    return {name: str(node.value) for pattern, node in _items(parts, key) for name in _spread(pattern)}
 
 
 def _spread(pattern: str) -> list[str]:

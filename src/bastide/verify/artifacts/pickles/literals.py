@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bastide.verify.artifacts.pickles.opcodes import LINES, SIZED
+from bastide.verify.artifacts.pickles.values import Imported, Value, show
+
+if TYPE_CHECKING:
+    from bastide.verify.artifacts.pickles.machine import Machine
 
 MAX_TEXT = 1 << 20
 Buffer = Any
@@ -102,3 +106,17 @@ def _fixed(data: Buffer, offset: int, code: int) -> int | float | bool | None:
         case 0x89:
             return False
     return None
+
+
+def shown_call(callee: Imported, arguments: Value, machine: Machine | None) -> str:
+    """A call for a person, as Python writes it."""
+    shown = arguments if isinstance(arguments, tuple) else (arguments,)
+    return f"{callee}({', '.join(_shown(a, machine) for a in shown[:4])})"
+
+
+def _shown(value: Value, machine: Machine | None) -> str:
+    if isinstance(value, int) and machine is not None:
+        return repr(read_literal(machine.data, value))[:120]
+    if isinstance(value, tuple):
+        return f"({', '.join(_shown(v, machine) for v in value[:4])})"
+    return show(value)

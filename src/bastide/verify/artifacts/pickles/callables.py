@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callables of which it depends on their arguments whether calling them is harmless: each has a rule of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bastide.verify.artifacts.model import Severity, Tier
+from bastide.verify.artifacts.pickles.knowledge import Standing
+from bastide.verify.artifacts.pickles.literals import shown_call
+from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Made, Plain, Value
+
+if TYPE_CHECKING:
+    from bastide.verify.artifacts.pickles.judge import Judge
+    from bastide.verify.artifacts.pickles.machine import Machine
+
+CODECS = frozenset({"latin-1", "latin1", "iso-8859-1", "iso8859-1", "utf-8", "utf8", "ascii", "us-ascii"})
+_TYPES = {
+    "PartialType": ("functools", "partial"),
+    "SuperType": ("builtins", "super"),
+    "ItemGetterType": ("operator", "itemgetter"),
+    "AttrGetterType": ("operator", "attrgetter"),
+}
+"""Names that dill has for types that `types` doesn't have."""
+_IMPORTS = frozenset({"cloudpickle.cloudpickle.subimport", "dill._dill._import_module"})
+_CODE = "types.CodeType"
+_METHOD = re.compile(r"<(?:method|slot wrapper) '(\w+)' of '(\w+)' objects>\Z")
+Rule = Callable[["Judge", Imported, Value, int], Value]
+
+
+def _getattr(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (owner, name, *_) if judge.machine and (text := judge.machine.text(name)):
+            match owner:
+                case Imported():
+                    return _attribute(judge, owner, text, offset)
+                case Made(by=Imported() as by, arguments=(module,)) if by.path in _IMPORTS:
+                    if known := judge.machine.text(module):
+                        return _attribute(judge, Imported(known[0], "", offset), text, offset)
+                case Made(by=Imported() as made) if not text[1] and not text[0].startswith("__"):
+                    return _bound(judge, made, callee, arguments, offset)
+    judge.put(
+        "looks-up-an-attribute", Tier.EXECUTES, Severity.HIGH, offset, shown_call(callee, arguments, judge.machine),
+        "takes an attribute of an object by name; what it is can't be told from the file",
+    )  # fmt: skip
+    return Made(callee, UNKNOWN, offset)
+
+
+def _attribute(judge: Judge, owner: Imported, text: tuple[str, bool], offset: int) -> Value:
+    attribute = Imported(owner.module, f"{owner.name}.{text[0]}".lstrip("."), offset)
+    return judge.imported(attribute, "COMPUTED" if text[1] else "STACK_GLOBAL", 4)
+
+
+def _bound(judge: Judge, made: Imported, callee: Imported, arguments: Value, offset: int) -> Value:
+    """A method of an object of the file; it may be kept, and calling it is judged as calling what another call made."""
+    entry = judge.knowledge.entry(made.path)
+    if not entry.library or entry.standing not in (Standing.CLASS, Standing.VALUE):
+        judge.put(
+            "holds-a-method", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, judge.machine),
+            "holds a method of an object; what calls it later, and with what, isn't known",
+        )  # fmt: skip
+    return Made(callee, UNKNOWN, offset)
+
+
+def _encode(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    texts = [judge.machine.text(a) for a in arguments] if isinstance(arguments, tuple) and judge.machine else []
+    if len(texts) == 2 and texts[0] and texts[1] and _codec(texts[1][0]) in CODECS:
+        return Made(callee, arguments, offset)
+    judge.put(
+        "transforms-a-text", Tier.EXECUTES, Severity.HIGH, offset, shown_call(callee, arguments, judge.machine),
+        "transforms a text while it is loaded, as programs do that hide names",
+    )  # fmt: skip
+    return Plain("text", texts[0][0] if texts and texts[0] else "?")
+
+
+def _reconstructor(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (Imported() as made, *_):
+            return judge.called(made, (), "NEWOBJ", offset)
+    judge.broken("reconstructs something that is no class", offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _type_by_name(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (name,) if judge.machine and (text := judge.machine.text(name)):
+            module, found = _TYPES.get(text[0], ("types" if text[0].endswith("Type") else "builtins", text[0]))
+            return Imported(module, found, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _setattr(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (Made(), name, _) if judge.machine and judge.machine.text(name):
+            # dill gives the classes that it made their names this way.
+            pass
+        case _:
+            judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
+    return Plain("None")
+
+
+def _code(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    names = _names_in(arguments, judge.machine)
+    if callee.path == _CODE and _CODE in judge.imports:
+        judge.put(
+            "makes-code", Tier.EXECUTES, Severity.HIGH, offset, ", ".join(names[:40]),
+            "makes Python code by a name that no pickler writes: cloudpickle and dill have functions of their own for it",
+        )  # fmt: skip
+    judge.harmful.update(judge.knowledge.harmful_names.intersection(names))
+    judge.put(
+        "holds-code", Tier.POLICY, Severity.MEDIUM, offset, ", ".join(names[:40]),
+        "holds Python functions as code: loading makes them without running them; what they do when they are called isn't known",
+    )  # fmt: skip
+    return Made(callee, UNKNOWN, offset)
+
+
+def _file(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (int() as literal,) | (Made(by=Imported(name="encode"), arguments=(int() as literal, *_)),):
+            judge.files.append(literal)
+        case _:
+            judge.put(
+                "loads-computed-bytes", Tier.EXECUTES, Severity.HIGH, offset, shown_call(callee, arguments, judge.machine),
+                "loads a PyTorch file that is made while the pickle is loaded, so that nothing shows what is in it",
+            )  # fmt: skip
+    return Made(callee, UNKNOWN, offset)
+
+
+def _from_type(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (Imported() as function, *rest) if rest:
+            # PyTorch's has the class in between.
+            inner = rest[0] if isinstance(rest[0], tuple) else rest[1] if len(rest) > 1 else UNKNOWN
+            judge.called(function, inner, "REDUCE", offset)
+        case _:
+            judge.broken("rebuilds a tensor by something that is no function", offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _import_by_name(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """How cloudpickle and dill write a module that a function uses: importing it is all that happens."""
+    match arguments:
+        case (name, *_) if judge.machine and (text := judge.machine.text(name)):
+            if "." in text[0] and callee.name == "_import_module":
+                # dill takes what stands behind the last point as an attribute, of whatever kind.
+                module, _, attribute = text[0].rpartition(".")
+                return judge.imported(Imported(module, attribute, offset), "COMPUTED" if text[1] else "STACK_GLOBAL", 4)
+            if not text[1]:
+                judge.module(text[0], offset)
+                return Made(callee, (name,), offset)
+    judge.refused(callee, judge.knowledge.entry("builtins.__import__"), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _method_by_name(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """dill's way to write a method of a built-in class. It evaluates the third text, so that has to be one that dill writes."""
+    match arguments:
+        case (Imported(module="builtins") as owner, name, description) if judge.machine:
+            text, told = judge.machine.text(name), judge.machine.text(description)
+            found = _METHOD.match(told[0]) if text and told and not text[1] and not told[1] else None
+            if text and found and found.groups() == (text[0], owner.name):
+                return _attribute(judge, owner, text, offset)
+    judge.refused(callee, judge.knowledge.entry("builtins.eval"), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _bytes(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    if arguments != ():
+        # Python writes nothing else by a call: there are opcodes for bytes, and `_codecs.encode` before them.
+        judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _iter(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (int() | tuple() | Plain(),):
+            # How Python writes the iterator of a list.
+            pass
+        case _:
+            judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _class(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (Made() as meta, *_):
+            judge.own_class(meta, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _function(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    match arguments:
+        case (int() | tuple(), *_) | ():
+            judge.broken("makes a function of something that is no code", offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+SPECIAL: dict[str, Rule] = {
+    "builtins.bytes": _bytes,
+    "builtins.getattr": _getattr,
+    "builtins.iter": _iter,
+    "builtins.setattr": _setattr,
+    "_codecs.encode": _encode,
+    "copyreg._reconstructor": _reconstructor,
+    "copyreg.__newobj__": _reconstructor,
+    "copyreg.__newobj_ex__": _reconstructor,
+    "torch._tensor._rebuild_from_type": _from_type,
+    "torch._tensor._rebuild_from_type_v2": _from_type,
+    "torch.storage._load_from_bytes": _file,
+    "types.CodeType": _code,
+    "cloudpickle.cloudpickle._builtin_type": _type_by_name,
+    "cloudpickle.cloudpickle._make_function": _function,
+    "cloudpickle.cloudpickle._make_skeleton_class": _class,
+    "cloudpickle.cloudpickle.subimport": _import_by_name,
+    "dill._dill._create_array": _from_type,
+    "dill._dill._create_code": _code,
+    "dill._dill._create_function": _function,
+    "dill._dill._create_type": _class,
+    "dill._dill._getattr": _method_by_name,
+    "dill._dill._import_module": _import_by_name,
+    "dill._dill._load_type": _type_by_name,
+    "dill._dill._setattr": _setattr,
+}
+"""By the present name of the callable."""
+
+
+def _codec(name: str) -> str:
+    """As Python compares names of encodings; it isn't asked, because it would import a module by that name."""
+    return name.lower().replace("_", "-")
+
+
+def _names_in(arguments: Value, machine: Machine | None) -> list[str]:
+    """Names that a code object uses: the tuples of texts among its arguments."""
+    if not isinstance(arguments, tuple) or machine is None:
+        return []
+    inner = [v for a in arguments if isinstance(a, tuple) for v in a]
+    return [text[0] for v in inner[:10_000] if (text := machine.text(v))]
