@@ -141,3 +141,21 @@ def test_a_file_without_use_of_it_calls_nothing(tmp_path: Path) -> None:
         tmp_path, {"made.py": AGENT, "app.py": "import made_elsewhere\nagent = object()\nagent.invoke('hi')\n"}
     )
     assert not any(i.endswith("->agent:calls") for i in found)
+
+
+@pytest.mark.parametrize(
+    ("code", "fails"),
+    [
+        ("def add(a: int, b: int): return a + b", False),
+        ("def weather(city: str): return requests.get('https://api.example.com/' + city).text", False),
+        ("def refund(order: str): requests.post('https://api.example.com/refund', json=order)", True),
+        ("def tidy(path: str): os.remove(path)", True),
+    ],
+)
+def test_only_tools_whose_effect_is_lasting_need_a_person(tmp_path: Path, code: str, fails: bool) -> None:
+    (tmp_path / "main.py").write_text(
+        f"import os, requests\nfrom agents import Agent, function_tool\n@function_tool\n{code}\n"
+        f"agent = Agent(name='a', tools=[{code[4:].partition('(')[0]}])\n"
+    )
+    found = {w.expectation for w in discover(tmp_path).weaknesses if w.state == "fail"}
+    assert ("agency/tool-without-approval" in found) is fails
