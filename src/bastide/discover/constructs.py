@@ -41,7 +41,7 @@ _HIGHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 _CALL = re.compile(
     r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@aws-cdk|cdklabs\.generative_ai_cdk_constructs|@cdklabs/generative-ai-cdk-constructs)"
-    r"[./](?:aws[-_])?([a-z0-9_-]+)\.(\w+)\Z"
+    r"[./](?:aws[-_])?([a-z0-9_-]+)\.(\w+)(?:\.from(?:_\w+|[A-Z]\w*))?\Z"
 )
 
 

@@ -24,6 +24,7 @@ from bastide.discover.plan import located, to_plan
 from bastide.discover.programs import CODE, with_programs
 from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery, SourceFile
+from bastide.discover.rights import with_rights
 from bastide.discover.settings import with_settings
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
@@ -46,7 +47,7 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
     placed = rest
-    for step in (with_constructs, with_apis, with_hosted, with_images, with_settings, with_local):
+    for step in (with_constructs, with_rights, with_apis, with_hosted, with_images, with_settings, with_local):
         placed = list(step(placed))
     programs = with_programs(placed, tree.files, needed)
     components, flows = with_actors(*resolve(programs, load_types(packs)))

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What identities of AWS may do, in one form whatever the language: policies of documents, attachments, templates and constructs. Pure.
+
+A role's rights stand in other resources: a policy document, an attached policy, a call of a method. Here they become the policy of the
+role (`aws_iam_role_policy`: `role`, `policy.Statement`), so that the catalogue reads one shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from bastide.discover.model import Resource, State, Value, plain_key
+from bastide.discover.types import fits
+
+_POLICY = "aws_iam_role_policy"
+_DOCUMENT = "data.aws_iam_policy_document"
+_UNLIMITED = (
+    "cloudwatch:PutMetricData", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Describe*", "ecr:GetAuthorizationToken",
+    "logs:*", "sts:GetCallerIdentity", "translate:*", "transcribe:*", "xray:*",
+    "bedrock:ListFoundationModels", "textract:*", "comprehend:Detect*", "polly:SynthesizeSpeech", "rekognition:Detect*",
+)  # fmt: skip
+"""Actions for which `*` is no wide right: the service knows no narrower resource, or what is reached is telemetry."""
+_GRANT = re.compile(r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@?cdklabs)\b.*\.grant_?[A-Za-z_]*\Z")
+_ADDED = re.compile(
+    r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib)\b.*\.add_?to_?(?:role_?|principal_?)?policy\Z", re.IGNORECASE
+)
+_Index = Mapping[str, Resource]
+
+
+def with_rights(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """The resources, with rights as policies of their roles, and what is granted as grants."""
+    given = tuple(resources)
+    index = {r.id: r for r in given}
+    serving = {ref for r in given if _ADDED.match(r.type) for ref in _refs(r.find("$on"))}
+    for resource in given:
+        change = _CHANGES.get(resource.type)
+        if change is not None:
+            yield from change(resource, index)
+        elif _ADDED.match(resource.type):
+            yield _added(resource, index)
+        elif _GRANT.match(resource.type):
+            yield _granted(resource, index)
+        elif resource.type == "AWS::Lambda::Function" and resource.id in serving and not resource.find("role"):
+            yield from _with_own_role(resource, ())
+        else:
+            yield resource
+
+
+# --- policies -----------------------------------------------------------------------------------------------------------
+def _policy(value: Value, index: _Index) -> Value:
+    """A policy with the statements that allow something; a document that it names is put in."""
+    if not isinstance(value.data, Mapping):
+        document = next((index[r] for r in value.refs if r in index and index[r].type == _DOCUMENT), None)
+        if document is None or value.known:
+            return value
+        value = replace(document.body, place=document.place)
+    given = tuple(e for key in ("Statement",) for v in value.find(key) for e in v.elements())
+    statements = tuple(s for e in given if (s := _statement(e)) is not None)
+    merged = [v for path in ("source_policy_documents", "override_policy_documents") for v in value.find(path)]
+    more = tuple(Value(None, v.place, State.UNKNOWN, v.refs) for v in merged)
+    return Value({"Statement": Value(statements + more, value.place)}, value.place)
+
+
+def _statement(value: Value) -> Value | None:
+    """One statement; None when it denies. Terraform's documents call the parts otherwise."""
+    if not isinstance(value.data, Mapping):
+        return value
+    if any(
+        (isinstance(v.data, str) and v.data == "Deny") or v.text.upper().endswith(".DENY") for v in value.find("Effect")
+    ):
+        return None
+    parts = {_PARTS.get(plain_key(key), key): v for key, v in value.data.items()}
+    principals = parts.pop("principals", None)
+    if principals is not None:
+        parts["Principal"] = _principals(principals)
+    resources = parts.pop("Resource", None)
+    actions = [str(v.data) for v in value.find("Action") + value.find("actions")]
+    if resources is not None and not (actions and all(fits(a, _UNLIMITED) for a in actions)):
+        parts["Resource"] = replace(resources, data=tuple(_narrow(v) for v in resources.elements()))
+    return replace(value, data=parts)
+
+
+_PARTS = {"actions": "Action", "resources": "Resource", "action": "Action", "resource": "Resource"}
+
+
+def _narrow(value: Value) -> Value:
+    """A resource of which not all is known but that it is one: `arn:...${x}`, or the attribute of something that is declared."""
+    written = value.text.strip("\"'`f ")
+    declared = value.refs and not any(r.startswith("var:") for r in value.refs)
+    if value.data is None and value.state is State.UNKNOWN and (written.startswith("arn:") or declared):
+        return replace(value, data=written or value.refs[0], state=State.CONDITIONAL)
+    return value
+
+
+def _principals(value: Value) -> Value:
+    services = tuple(
+        v for p in value.elements() if any(t.data == "Service" for t in p.find("type")) for v in p.find("identifiers")
+    )
+    return Value({"Service": Value(services, value.place)}, value.place)
+
+
+def _made_policy(id_: str, role: Value, policy: Value, at: Resource) -> Resource:
+    body = Value({"role": role, "policy": policy}, at.place)
+    return replace(at, id=id_, type=_POLICY, body=body, part_of="", names=())
+
+
+# --- Terraform ------------------------------------------------------------------------------------------------------------
+def _terraform_role(role: Resource, index: _Index) -> Iterator[Resource]:
+    yield _changed(
+        role, {"assume_role_policy": lambda v: _policy(v, index), "inline_policy": lambda v: _inline(v, index)}
+    )
+
+
+def _inline(value: Value, index: _Index) -> Value:
+    policies = tuple(_policy(v, index) for path in ("policy", "PolicyDocument") for v in _whole(value, path))
+    return replace(value, data=tuple(Value({"policy": p}, value.place) for p in policies))
+
+
+def _whole(value: Value, key: str) -> Iterator[Value]:
+    """The values under a key of the elements, lists as they are."""
+    for element in value.elements():
+        if isinstance(element.data, Mapping) and key in element.data:
+            yield element.data[key]
+
+
+def _terraform_policy(policy: Resource, index: _Index) -> Iterator[Resource]:
+    yield _changed(policy, {"policy": lambda v: _policy(v, index)})
+
+
+def _attachment(resource: Resource, index: _Index) -> Iterator[Resource]:
+    """An attached policy that is declared here is the role's own."""
+    named = [index[r] for v in resource.find("policy_arn") for r in v.refs if r in index]
+    policies = [p for r in named if r.type == "aws_iam_policy" for p in _whole(r.body, "policy")]
+    roles = [*_whole(resource.body, "role"), *_whole(resource.body, "roles")]
+    if policies and roles:
+        yield _made_policy(resource.id, roles[0], _policy(policies[0], index), resource)
+    else:
+        yield resource
+
+
+# --- templates --------------------------------------------------------------------------------------------------------------
+def _template_role(role: Resource, index: _Index) -> Iterator[Resource]:
+    """A role of a template or of a construct, of which principals and managed policies are made by calls."""
+    body = dict(role.body.data) if isinstance(role.body.data, Mapping) else {}
+    for key in [k for k in body if plain_key(k) == "policies"]:
+        body["inline_policy"] = _inline(body.pop(key), index)
+    for key in [k for k in body if plain_key(k) == "assumedby"]:
+        services = tuple(_texts(body[key], index, 0))
+        principal = Value({"Service": Value(services, role.place)}, role.place)
+        allowed = Value({"Principal": principal}, role.place)
+        body["assume_role_policy"] = Value({"Statement": Value((allowed,), role.place)}, role.place)
+    for key in [k for k in body if plain_key(k) == "managedpolicies"]:
+        body["managed_policy_arns"] = Value(tuple(_texts(body[key], index, 0)), role.place)
+    yield replace(role, body=replace(role.body, data=body))
+
+
+def _texts(value: Value, index: _Index, depth: int) -> Iterator[Value]:
+    """The names that calls were given: `ServicePrincipal('lambda.amazonaws.com')`, `fromAwsManagedPolicyName('X')`."""
+    for element in value.elements():
+        calls = [index[r] for r in element.refs if r in index and index[r].type.startswith("call/")]
+        if isinstance(element.data, str) or not calls or depth > 2:
+            yield element
+        for call in calls if not isinstance(element.data, str) else ():
+            given = call.body.data if isinstance(call.body.data, Mapping) else {}
+            for key in sorted(k for k in given if k.isdecimal()):
+                yield from (replace(v, place=element.place) for v in _texts(given[key], index, depth + 1))
+
+
+def _template_policy(resource: Resource, index: _Index) -> Iterator[Resource]:
+    roles, policies = [*_whole(resource.body, "Roles")], [*_whole(resource.body, "PolicyDocument")]
+    if roles and policies:
+        yield _made_policy(resource.id, roles[0], _policy(policies[0], index), resource)
+    else:
+        yield resource
+
+
+def _serverless(function: Resource, index: _Index) -> Iterator[Resource]:
+    """SAM makes a role of the policies of a function that names none."""
+    policies = next(_whole(function.body, "Policies"), None)
+    if policies is None or function.find("Role"):
+        yield function
+    else:
+        yield from _with_own_role(function, tuple(policies.elements()), index)
+
+
+def _with_own_role(function: Resource, given: tuple[Value, ...], index: _Index | None = None) -> Iterator[Resource]:
+    place = given[0].place if given else function.place
+    id_ = f"{function.id} role"
+    own = Value(None, function.place, State.UNKNOWN, (id_,))
+    assumed = Value({"Service": Value("lambda.amazonaws.com", place)}, place)
+    statement = Value((Value({"Principal": assumed}, place),), place)
+    inline = tuple(Value({"policy": _policy(v, index or {})}, v.place) for v in given if _whole_statement(v))
+    body = {
+        "assume_role_policy": Value({"Statement": statement}, place),
+        "managed_policy_arns": Value(tuple(v for v in given if isinstance(v.data, str)), place),
+        "inline_policy": Value(inline, place),
+    }
+    yield replace(function, body=replace(function.body, data={**(function.body.data or {}), "role": own}))
+    yield replace(
+        function,
+        id=id_,
+        type="AWS::IAM::Role",
+        name=f"{function.name}Role",
+        body=Value(body, place),
+        place=place,
+        names=(),
+    )
+
+
+def _whole_statement(value: Value) -> bool:
+    return isinstance(value.data, Mapping) and "Statement" in value.data
+
+
+# --- constructs ---------------------------------------------------------------------------------------------------------------
+def _added(call: Resource, index: _Index) -> Resource:
+    """`role.add_to_policy(PolicyStatement(...))`; of a function, its own role's."""
+    on = [r for r in _refs(call.find("$on")) if r in index]
+    made = [index[r] for r in _refs(call.find("0")) if r in index and index[r].type.endswith("PolicyStatement")]
+    if not on or not made:
+        return call
+    holder = index[on[0]]
+    roles = _refs(holder.find("role")) or [f"{holder.id} role"] if holder.type.startswith("AWS::Lambda") else on
+    role = Value(None, call.place, State.UNKNOWN, tuple(roles))
+    statements = tuple(replace(m.body, place=m.place) for m in made)
+    return _made_policy(
+        call.id, role, _policy(Value({"Statement": Value(statements, call.place)}, call.place), {}), call
+    )
+
+
+def _granted(call: Resource, index: _Index) -> Resource:
+    """`bucket.grant_read(function)`: what may be reached, and by whom. A role is no one who calls."""
+    whom = [r for r in _refs(call.find("0")) if r in index and "IAM::" not in index[r].type]
+    what = [r for r in _refs(call.find("$on")) if r in index]
+    if not whom or not what:
+        return call
+    body = {
+        "by": Value(None, call.place, State.UNKNOWN, (whom[0],)),
+        "what": Value(None, call.place, State.UNKNOWN, (what[0],)),
+    }
+    return replace(call, type="aws/grant", body=Value(body, call.place), part_of="")
+
+
+def _refs(values: Iterable[Value]) -> list[str]:
+    return [r for v in values for r in v.refs]
+
+
+def _changed(resource: Resource, changes: Mapping[str, Callable[[Value], Value]]) -> Resource:
+    if not isinstance(resource.body.data, Mapping):
+        return resource
+    body = {k: changes[k](v) if k in changes else v for k, v in resource.body.data.items()}
+    return replace(resource, body=replace(resource.body, data=body))
+
+
+_CHANGES: Mapping[str, Callable[[Resource, _Index], Iterator[Resource]]] = {
+    "aws_iam_role": _terraform_role,
+    _POLICY: _terraform_policy,
+    "aws_iam_role_policy_attachment": _attachment,
+    "aws_iam_policy_attachment": _attachment,
+    "AWS::IAM::Role": _template_role,
+    "AWS::IAM::Policy": _template_policy,
+    "AWS::IAM::ManagedPolicy": _template_policy,
+    "AWS::Serverless::Function": _serverless,
+}

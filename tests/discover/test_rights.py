@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What identities of AWS may do is read wherever it stands: documents, attached policies, templates, constructs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bastide.discover.discover import discover
+from bastide.discover.result import Discovery
+
+DOCUMENTS = """\
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["bedrock.amazonaws.com"]
+    }
+  }
+}
+data "aws_iam_policy_document" "may" {
+  statement {
+    EFFECT
+    actions   = ["ACTION"]
+    resources = ["RESOURCE"]
+  }
+}
+resource "aws_iam_role" "desk" { assume_role_policy = data.aws_iam_policy_document.trust.json }
+resource "aws_iam_policy" "desk" { policy = data.aws_iam_policy_document.may.json }
+resource "aws_iam_role_policy_attachment" "desk" {
+  role       = aws_iam_role.desk.name
+  policy_arn = aws_iam_policy.desk.arn
+}
+"""
+SAM = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Chat:
+    Type: AWS::Serverless::Function
+    Properties:
+      Policies:
+        - S3ReadPolicy: {BucketName: notes}
+        - Statement: [{Effect: Allow, Action: "bedrock:*", Resource: "*"}]
+"""
+TEMPLATE = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}}]}
+  Rights:
+    Type: AWS::IAM::Policy
+    Properties:
+      Roles: [!Ref Role]
+      PolicyDocument: {Statement: [{Effect: Allow, Action: "s3:GetObject", Resource: "*"}]}
+"""
+CDK = """\
+from aws_cdk import Stack, aws_dynamodb, aws_iam as iam, aws_lambda
+
+class Chat(Stack):
+    def __init__(self, scope, id):
+        super().__init__(scope, id)
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        role.add_to_policy(iam.PolicyStatement(actions=["bedrock:InvokeModel"], resources=["*"]))
+        orders = aws_dynamodb.Table.from_table_name(self, "Orders", "orders")
+        chat = aws_lambda.Function(self, "Answer", role=role)
+        orders.grant_read_data(chat)
+"""
+
+
+def _found(folder: Path, file: str, text: str) -> Discovery:
+    (folder / file).write_text(text)
+    return discover(folder)
+
+
+def _privileges(found: Discovery) -> set[object]:
+    return {c.facts["privileges"].value for c in found.components.values() if "privileges" in c.facts}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "effect", "privileges"),
+    [
+        ("lambda:InvokeFunction", "*", "", {"wildcard"}),
+        ("s3:GetObject", "arn:aws:s3:::notes/*", "", {"scoped"}),
+        ("s3:GetObject", "arn:aws:s3:::${data.aws_caller_identity.me.account_id}/*", "", {"scoped"}),
+        ("s3:GetObject", "*", 'effect = "Deny"', set()),
+        ("xray:PutTraceSegments", "*", "", set()),
+    ],
+)
+def test_rights_of_documents_are_their_roles(
+    tmp_path: Path, action: str, resource: str, effect: str, privileges: set[str]
+) -> None:
+    text = DOCUMENTS.replace("ACTION", action).replace("RESOURCE", resource).replace("EFFECT", effect)
+    found = _found(tmp_path, "main.tf", text)
+    assert found.components["desk"].kind == "identity.workload"
+    assert _privileges(found) == privileges
+
+
+def test_what_is_merged_from_elsewhere_is_not_known(tmp_path: Path) -> None:
+    merged = 'data "aws_iam_policy_document" "may" {\n  source_policy_documents = [var.more]'
+    text = DOCUMENTS.replace('data "aws_iam_policy_document" "may" {', merged).replace("EFFECT", 'effect = "Deny"')
+    assert _privileges(_found(tmp_path, "main.tf", text)) == {None}
+
+
+def test_a_function_of_sam_has_the_role_of_its_policies(tmp_path: Path) -> None:
+    found = _found(tmp_path, "template.yaml", SAM)
+    assert _privileges(found) == {"wildcard"}
+    assert {(f.source, f.verb, f.target) for f in found.flows} == {("chat", "runs-as", "chatrole")}
+
+
+def test_policies_of_templates_belong_to_their_roles(tmp_path: Path) -> None:
+    assert _privileges(_found(tmp_path, "template.yaml", TEMPLATE)) == {"wildcard"}
+
+
+def test_methods_of_constructs_give_rights_and_say_who_uses_what(tmp_path: Path) -> None:
+    found = _found(tmp_path, "stack.py", CDK)
+    assert _privileges(found) == {"wildcard"}
+    assert {(f.source, f.verb, f.target) for f in found.flows} == {
+        ("answer", "runs-as", "role"),
+        ("answer", "calls", "orders"),
+    }
+
+
+GATEWAY = """\
+resource "aws_lambda_function" "chat" {
+  function_name = "chat"
+  role          = aws_iam_role.chat.arn
+}
+resource "aws_iam_role" "chat" {
+  assume_role_policy = jsonencode({ Statement = [{ Principal = { Service = "lambda.amazonaws.com" } }] })
+}
+resource "aws_apigatewayv2_api" "front" { name = "front" }
+resource "aws_apigatewayv2_integration" "chat" {
+  api_id          = aws_apigatewayv2_api.front.id
+  integration_uri = aws_lambda_function.chat.invoke_arn
+}
+resource "aws_apigatewayv2_route" "preflight" {
+  api_id    = aws_apigatewayv2_api.front.id
+  route_key = "OPTIONS /chat"
+}
+resource "aws_apigatewayv2_route" "chat" {
+  api_id    = aws_apigatewayv2_api.front.id
+  route_key = "POST /chat"
+  AUTHORIZATION
+}
+"""
+
+
+@pytest.mark.parametrize(("written", "authentication"), [("", "none"), ('authorization_type = "JWT"', "sso")])
+def test_a_gateway_asks_as_its_routes_ask(tmp_path: Path, written: str, authentication: str) -> None:
+    found = _found(tmp_path, "main.tf", GATEWAY.replace("AUTHORIZATION", written))
+    assert found.components["front"].facts["authentication"].value == authentication
+    assert ("front", "calls", "chat-api") in {(f.source, f.verb, f.target) for f in found.flows}
