@@ -105,6 +105,16 @@ class Value:
             else:
                 yield path, value
 
+    def is_larger(self, most: int) -> bool:
+        """Whether there are more than so many values in it; one that stands in it twice counts twice."""
+        todo, count = [self], 1
+        while todo and count <= most:
+            data = todo.pop().data
+            if isinstance(data, (Mapping, tuple)):
+                count += len(data)
+                todo += data.values() if isinstance(data, Mapping) else data
+        return count > most
+
     def plain(self) -> Any:
         """The same as plain Python data; None for what is unknown."""
         if isinstance(self.data, Mapping):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,29 @@ def test_an_azapi_body_that_nobody_knows_is_unknown() -> None:
     text = 'variable "b" {}\nresource "azapi_resource" "ai" {\n  type = "Microsoft.Search/searchServices@2025-05-01"\n  body = var.b\n}\n'
     [unknown] = one(text, "Microsoft.Search/searchServices").find("properties.disableLocalAuth")
     assert not unknown.known
+
+
+@pytest.mark.parametrize(
+    ("first", "step"),
+    [
+        ('a0 = ["x"]', "a{n} = concat(local.a{m}, local.a{m}, local.a{m})"),
+        ('a0 = ["x"]', "a{n} = flatten([local.a{m}, local.a{m}])"),
+        ('a0 = ["x"]', "a{n} = [local.a{m}, local.a{m}]"),
+        ('a0 = "x"', "a{n} = {{ a = local.a{m}, b = local.a{m} }}"),
+    ],
+)
+def test_lists_that_double_are_cut(first: str, step: str) -> None:
+    """One that is made of the one before, twice each time, would need more memory than there is."""
+    steps = "\n".join(step.format(n=n, m=n - 1) for n in range(1, 40))
+    found = reading(
+        main_tf=f'locals {{\n{first}\n{steps}\n}}\nresource "x_y" "r" {{ v = join(",", flatten([local.a39])) }}\n'
+    )
+    assert found.problems or not found.resources[0].body.data["v"].known
+
+
+def test_many_resources_in_a_folder_take_no_more_each() -> None:
+    """Each was looked for among all."""
+    text = "".join(f'resource "x_y" "r{n}" {{ v = 1 }}\n' for n in range(6_000))
+    started = time.perf_counter()
+    assert len(reading(main_tf=text).resources) == 6_000
+    assert time.perf_counter() - started < 10

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from bastide.discover.model import Place, State, Value
@@ -61,11 +61,17 @@ def _merge(values: Sequence[Value], place: Place) -> Value | None:
 
 
 def _concat(values: Sequence[Value], place: Place) -> Value | None:
-    return Value(tuple(e for v in values for e in (v.data if isinstance(v.data, tuple) else (v,))), place)
+    return _long((e for v in values for e in (v.data if isinstance(v.data, tuple) else (v,))), place)
 
 
 def _flatten(values: Sequence[Value], place: Place) -> Value | None:
-    return Value(tuple(e for v in values for e in v.elements()), place)
+    return _long((e for v in values for e in v.elements()), place)
+
+
+def _long(elements: Iterable[Value], place: Place) -> Value | None:
+    """A list; unknown when it is longer than anybody's."""
+    found = tuple(islice(elements, _MOST + 1))
+    return Value(found, place) if len(found) <= _MOST else None
 
 
 def _coalesce(values: Sequence[Value], place: Place) -> Value | None:

@@ -19,6 +19,8 @@ _MODULES = 12
 """Depth of modules in modules."""
 _INSTANCES = 50
 """Instances of one block that are told apart."""
+_LARGEST = 50_000
+"""Elements of one value with all that is in it: one that is named in the next, twice each time, would double."""
 _META = frozenset({"count", "for_each", "provider", "lifecycle", "depends_on", "provisioner", "connection", "dynamic"})
 
 
@@ -31,6 +33,13 @@ class Folder:
     """File and block."""
     variables: dict[str, tuple[str, Block]] = field(default_factory=dict)
     local_values: dict[str, tuple[str, Body, str]] = field(default_factory=dict)
+    _at: dict[str, tuple[str, Block]] | None = None
+
+    def at(self, address: str) -> tuple[str, Block] | None:
+        """The resource, or data source, with an address, and its file."""
+        if self._at is None:
+            self._at = {_address(b): (f, b) for f, b in self.blocks if b.type in ("resource", "data")}
+        return self._at.get(address)
 
     def of(self, type_: str) -> Iterator[tuple[str, Block]]:
         """The blocks of a type."""
@@ -100,7 +109,10 @@ class Instance:
             return Value(None, place, State.UNKNOWN)
         self._open.add(key)
         try:
-            self._values[key] = compute()
+            value = compute()
+            if value.is_larger(_LARGEST):
+                raise LimitError("is a list that grows too large")
+            self._values[key] = value
         finally:
             self._open.discard(key)
         return self._values[key]
@@ -146,7 +158,7 @@ class Instance:
 
     def declares(self, address: str) -> bool:
         """Whether there is such a block, whatever its count."""
-        return any(_address(b) == address for _, b in self.folder.blocks if b.type in ("resource", "data"))
+        return self.folder.at(address) is not None
 
     # --- modules ------------------------------------------------------------------------------------------------------
     def _module_value(self, name: str, place: Place) -> Value:
@@ -258,12 +270,12 @@ class Instance:
         """The instances of a resource: key (`["a"]`, '') and attributes."""
         if address not in self._bodies:
             self._bodies[address] = []
-            for file, block in self.folder.blocks:
-                if block.type in ("resource", "data") and _address(block) == address:
-                    self._bodies[address] = [
-                        (key, self._whole(file, block, local, certain))
-                        for key, local, certain in self._instances(file, block)
-                    ]
+            if found := self.folder.at(address):
+                file, block = found
+                self._bodies[address] = [
+                    (key, self._whole(file, block, local, certain))
+                    for key, local, certain in self._instances(file, block)
+                ]
         return self._bodies[address]
 
     def _whole(self, file: str, block: Block, local: Mapping[str, Value], certain: bool) -> Value:
