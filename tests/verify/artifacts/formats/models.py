@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model files by hand: the bytes that the formats' own writers make, and what attackers change in them."""
 
+import base64
 import json
+import marshal
 import struct
 from typing import Any
 
@@ -17,6 +19,11 @@ def ids(report: FileReport) -> set[str]:
 def judged(data: bytes, name: str) -> tuple[Verdict, set[str]]:
     report = scan_bytes(data, name)
     return report.verdict, ids(report)
+
+
+def code_of(source: str) -> str:
+    """An expression as Keras writes the code of functions."""
+    return base64.b64encode(marshal.dumps(compile(source, "f", "eval"))).decode()
 
 
 def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> bytes:

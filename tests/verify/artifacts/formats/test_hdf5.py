@@ -14,12 +14,12 @@ from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
 from bastide.verify.artifacts.interface import Limits, Scan, Source
 from bastide.verify.artifacts.model import Verdict
 from bastide.verify.artifacts.scan import scan_bytes
-from tests.verify.artifacts.formats.models import ids
+from tests.verify.artifacts.formats.models import code_of, ids
 
 NOWHERE = (1 << 64) - 1
 DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 3, "activation": "relu"}}
 MODEL = {"class_name": "Sequential", "config": {"name": "s", "layers": [DENSE]}}
-CODE = {"class_name": "Lambda", "config": {"name": "l", "function": ["4wEA", None, None]}}
+CODE = {"class_name": "Lambda", "config": {"name": "l", "function": [code_of("x * 2"), None, None]}}
 LAMBDA = {"class_name": "Sequential", "config": {"name": "s", "layers": [CODE]}}
 OLD, MODERN = "old", "modern"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-import marshal
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from bastide.verify.artifacts.interface import Limits, Scan
 from bastide.verify.artifacts.model import Verdict, verdict
 from bastide.verify.artifacts.scan import read_all, scan_bytes
 from tests.verify.artifacts.archives.zips import TOUCHES, M, ids, zipped
+from tests.verify.artifacts.formats.models import code_of
 
 Config = dict[str, Any]
 
@@ -42,10 +42,6 @@ def layer(name: str, module: str | None = "keras.layers", registered: str | None
 
 def function(name: str, module: str | None = "builtins", registered: str = "function") -> Config:
     return {"module": module, "class_name": "function", "config": name, "registered_name": registered}
-
-
-def code_of(source: str) -> str:
-    return base64.b64encode(marshal.dumps(compile(source, "f", "eval"))).decode()
 
 
 HONEST: list[Config] = [
@@ -80,6 +76,10 @@ HARMFUL: dict[str, Config] = {
     "CVE-2024-3660, code of a lambda": layer("Lambda", function=[code_of("__import__('os').system('x')"), None, None], function_type="lambda"),
     "the same in version 3": layer("Lambda", function={"class_name": "__lambda__", "config": {"code": code_of("exec('x')"), "defaults": None}}),
     "the same as the loader wants it": {"class_name": "__lambda__", "config": {"value": [code_of("open('x')"), None, None]}},
+    "code that gives the shape of the output": layer("Lambda", function="relu", output_shape=[code_of("exec('x')")], output_shape_type="lambda"),
+    "code that masks": layer("Lambda", function="relu", mask=code_of("exec('x')"), mask_type="lambda"),
+    "code that is cut off": layer("Lambda", function=[code_of("x * 2")[:40], None, None]),
+    "code that Python never wrote": {"class_name": "__lambda__", "config": {"code": "4wEA"}},
     "code that goes through types": layer("Lambda", function=[code_of("().__class__.__base__.__subclasses__()"), None, None]),
     "CVE-2025-1550, a function of any module": function("system", "os"),
     "as a layer": layer("system", "os"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bastide.verify.artifacts.model import Verdict
 from bastide.verify.artifacts.scan import scan_bytes
-from tests.verify.artifacts.formats.models import field, judged
+from tests.verify.artifacts.formats.models import code_of, field, judged
 
 
 def node(kind: str, attributes: bytes = b"") -> bytes:
@@ -105,7 +105,7 @@ def test_what_nobody_can_judge_is_unknown(data: bytes, id: str) -> None:
 
 def test_layers_with_code_are_not_safe() -> None:
     """Keras describes its layers in the model, and in older versions beside it."""
-    layer = json.dumps({"class_name": "Lambda", "config": {"name": "l", "function": ["4wEA", None, None]}})
+    layer = json.dumps({"class_name": "Lambda", "config": {"name": "l", "function": [code_of("x * 2"), None, None]}})
     inside = saved(HONEST, field(7, field(1, field(4, field(1, "_tf_keras_layer") + field(3, layer)))))
     assert "holds-code" in checked(inside)[1]
     assert (

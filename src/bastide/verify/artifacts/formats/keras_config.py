@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from bastide.verify.artifacts.archives.documents import objects
+from bastide.verify.artifacts.formats._marshalled import whole
 from bastide.verify.artifacts.formats.keras_code import decoded, words_of
 from bastide.verify.artifacts.interface import Scan
 from bastide.verify.artifacts.model import Severity, Tier
@@ -57,6 +58,8 @@ _TOOL = re.compile(
     r"(?:load|save|get_file|fetch|download|deserialize|serialize|model_from|clone_|from_preset|from_json|enable_|disable_|set_)"
 )
 HOLDS_CODE = frozenset({"Lambda", "__lambda__"})
+FUNCTIONS = ("function", "output_shape", "mask")
+"""Settings of a `Lambda` that are functions: old versions unmarshal each of them."""
 LOADS_FILES = {
     "TFSMLayer": "loads a TensorFlow model from a path or address in the file",
     "TorchModuleWrapper": "loads a pickle that is in the file",
@@ -85,6 +88,11 @@ def _classes() -> frozenset[str]:
     return frozenset(
         name.lower() for name in msgspec.yaml.decode(FILE.read_bytes(), type=dict[str, list[str]])["classes"]
     )
+
+
+def _first(value: Any) -> Any:
+    """The code of a function that is written with its defaults and its closure."""
+    return value[0] if isinstance(value, list) and value else value
 
 
 class _Judged:
@@ -202,20 +210,30 @@ class _Judged:
             )  # fmt: skip
 
     def _code(self) -> None:
-        value = (
-            (self.config.get("code") or self.config.get("value"))
-            if self.name == "__lambda__"
-            else self.config.get("function")
-        )
-        value = value[0] if isinstance(value, list) and value else value
-        if isinstance(value, dict) or (isinstance(value, str) and value.isidentifier() and len(value) < 60):
-            # A function by name, or an object that is judged on its own.
+        if self.name == "__lambda__":
+            self._function(_first(self.config.get("code") or self.config.get("value")), marshalled=True)
             return
-        words, harmful = words_of(decoded(value))
+        for key in FUNCTIONS:
+            value = self.config.get(key)
+            listed = isinstance(value, list)
+            self._function(_first(value), marshalled=listed or self.config.get(f"{key}_type") == "lambda")
+
+    def _function(self, value: Any, *, marshalled: bool) -> None:
+        """marshalled: whether loaders take it for nothing but code."""
+        if not isinstance(value, str) or (value.isidentifier() and len(value) < 60 and not marshalled):
+            # A function by name, a shape, or an object that is judged on its own.
+            return
+        raw = decoded(value)
+        words, harmful = words_of(raw)
         if harmful:
             self._harm(
                 "code-does-harm", "holds a Python function as code that uses names by which code does harm; it runs when the model is built or used",
                 ", ".join(sorted(harmful)),
+            )  # fmt: skip
+        elif marshalled and not whole(raw):
+            self._harm(
+                "broken-code", "holds bytes in the place of a Python function that Python never wrote, or not all of it: a loader that reads them can"
+                " crash. Don't load it", repr(raw[:40]),
             )  # fmt: skip
         else:
             self.scan.add(
