@@ -15,6 +15,7 @@ from pathlib import Path
 from bastide.verify.artifacts.cache import Cache, key_of
 from bastide.verify.artifacts.exposed import look
 from bastide.verify.artifacts.formats import readers_of, reads_ranges
+from bastide.verify.artifacts.formats.pickle import EXTENSIONS
 from bastide.verify.artifacts.interface import Buffer, Limits, Reader, Scan, Source
 from bastide.verify.artifacts.model import FileReport, Finding, Severity, Tier
 from bastide.verify.artifacts.ranges import Ranges
@@ -22,6 +23,8 @@ from bastide.verify.artifacts.remote import Remote, open_remote
 
 ENGINE = "1"
 """Version of what scans say: results that are kept are valid for one engine."""
+MODELS = EXTENSIONS | {"gguf", "h5", "hdf5", "joblib", "keras", "onnx", "pb", "safetensors", "skops", "tflite"}
+"""Names under which people keep models, and load them."""
 ARCHIVES = frozenset({"zip", "tar", "compressed"})
 """Formats whose members are read one by one."""
 SMALL = 1 << 20
@@ -116,6 +119,9 @@ def scan_bytes(data: Buffer, name: str = "", limits: Limits = Limits()) -> FileR
 def read_all(source: Source, scan: Scan) -> str:
     """Has every reader read it that claims it; returns the format, or formats joined by `+`."""
     if source.size == 0:
+        if source.extension in MODELS:
+            what = "is empty: there is nothing in it to load, and no loader takes it"
+            scan.add("scan/empty", Tier.MALFORMED, Severity.LOW, what)
         return "empty"
     if isinstance(source.data, Ranges) and not reads_ranges(source):
         source = Source(source.name, source.data.whole())

@@ -21,6 +21,7 @@ from bastide.verify.artifacts.formats.repository import RepositoryReader
 from bastide.verify.artifacts.formats.requirements import RequirementsReader
 from bastide.verify.artifacts.formats.safetensors import SafetensorsReader
 from bastide.verify.artifacts.formats.saved_model import SavedModelReader, TensorflowVariablesReader
+from bastide.verify.artifacts.formats.sentencepiece import SentencePieceReader
 from bastide.verify.artifacts.formats.sevenzip import SevenZipReader
 from bastide.verify.artifacts.formats.tar import TarReader
 from bastide.verify.artifacts.formats.tflite import TfliteReader
@@ -51,6 +52,7 @@ READERS: tuple[Reader, ...] = (
     PmmlReader(),
     XgboostReader(),
     LightgbmReader(),
+    SentencePieceReader(),
     CatboostReader(),
     RepositoryReader(),
     PythonCodeReader(),
