@@ -30,7 +30,7 @@ def _plain(function: Callable[..., Any]) -> Function:
     """A function of plain data: its result is known when all arguments are."""
 
     def call(values: Sequence[Value], place: Place) -> Value | None:
-        if any(not v.known for v in values):
+        if any(not e.known for v in values for e in (v, *v.elements())):
             return None
         try:
             result = function(*(v.plain() for v in values))
