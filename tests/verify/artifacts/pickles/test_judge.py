@@ -98,6 +98,9 @@ UNSAFE = {
     ),
     "state for a logger that everybody uses": _call("logging", "getLogger", _text("x"))[:-1] + b"}" + _text("handlers") + b"]sb.",
     "a module that is changed": _call("cloudpickle.cloudpickle", "subimport", _text("torch"))[:-1] + b"}" + _text("load") + b"Nsb.",
+    "a module that dill changes": _call(
+        "dill._dill", "_setattr", _call("cloudpickle.cloudpickle", "subimport", _text("torch"))[2:-1], _text("load"), b"N"
+    ),
     "bytes of something": _call("builtins", "bytes", b"J\x00\x00\x00\x7f"),
     "a method of a known object that is called": (
         b"\x80\x04" + _import("builtins", "getattr") + _import("numpy", "ndarray") + b")\x81" + _text("tofile") + b"\x86R" + TOUCH + b"\x85R."
@@ -137,6 +140,9 @@ UNKNOWN = {
     "a member of an enumeration of somebody's": _call("some.module", "Colour", b"K\x01"),
     "a word for an enumeration of somebody's": _call("some.module", "Colour.Shade", _text("dark-red")),
     "a function that uses a module": _call("cloudpickle.cloudpickle", "subimport", _text("subprocess")),
+    "as many bytes as a number says": _call("builtins", "bytearray", b"J\xff\xff\xff\x7f"),
+    "as many items as a number says": _call("builtins", "list", _call("builtins", "range", b"J\xff\xff\xff\x7f")[2:-1]),
+    "items without end": _call("collections", "deque", _call("itertools", "count")[2:-1]),
     "a module that nobody knows": _call("cloudpickle.cloudpickle", "subimport", _text("some_module")),
     "a method of an object that is no model": (
         b"\x80\x04" + _import("builtins", "getattr") + _call("re", "_compile", _text("a"), b"K\x20")[2:-1] + _text("sub") + b"\x86R."

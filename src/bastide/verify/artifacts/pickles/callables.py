@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bastide.verify.artifacts.model import Severity, Tier
 from bastide.verify.artifacts.pickles.knowledge import Standing
-from bastide.verify.artifacts.pickles.literals import shown_call
+from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Made, Plain, Value
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _TYPES = {
 """Names that dill has for types that `types` doesn't have."""
 _IMPORTS = frozenset({"cloudpickle.cloudpickle.subimport", "dill._dill._import_module"})
 _CODE = "types.CodeType"
+SHARED = _IMPORTS | {"logging.getLogger"}
+"""Calls that give what the whole program uses, and no object of the file."""
+_ENDLESS = frozenset({"builtins.range", "itertools.count"})
 _METHOD = re.compile(r"<(?:method|slot wrapper) '(\w+)' of '(\w+)' objects>\Z")
 Rule = Callable[["Judge", Imported, Value, int], Value]
 
@@ -93,6 +96,8 @@ def _type_by_name(judge: Judge, callee: Imported, arguments: Value, offset: int)
 
 def _setattr(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
     match arguments:
+        case (Made(by=Imported() as by), *_) if by.path in SHARED:
+            judge.refused(callee, judge.knowledge.entry("builtins.setattr"), arguments, offset)
         case (Made(), name, _) if judge.machine and judge.machine.text(name):
             # dill gives the classes that it made their names this way.
             pass
@@ -173,6 +178,24 @@ def _bytes(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Val
     return Made(callee, UNKNOWN, offset)
 
 
+def _fill(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """Containers. Honest ones are given what stands in the file, and no number from which they would make as many things."""
+    match arguments:
+        case (Made(by=Imported() as by), *_) if judge.knowledge.canonical(by.path) in _ENDLESS:
+            _costs(judge, callee, arguments, offset)
+        case (int() as literal,) if callee.name == "bytearray" and judge.machine:
+            if isinstance(read_literal(judge.machine.data, literal), int):
+                _costs(judge, callee, arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _costs(judge: Judge, callee: Imported, arguments: Value, offset: int) -> None:
+    judge.put(
+        "takes-memory", Tier.MALFORMED, Severity.MEDIUM, offset, shown_call(callee, arguments, judge.machine),
+        "takes as much memory as a number in the file says; nobody writes that but to exhaust what loads it",
+    )  # fmt: skip
+
+
 def _iter(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
     match arguments:
         case (int() | tuple() | Plain(),):
@@ -198,6 +221,15 @@ def _function(judge: Judge, callee: Imported, arguments: Value, offset: int) -> 
 
 
 SPECIAL: dict[str, Rule] = {
+    "builtins.bytearray": _fill,
+    "builtins.dict": _fill,
+    "builtins.frozenset": _fill,
+    "builtins.list": _fill,
+    "builtins.set": _fill,
+    "builtins.tuple": _fill,
+    "collections.Counter": _fill,
+    "collections.OrderedDict": _fill,
+    "collections.deque": _fill,
     "builtins.bytes": _bytes,
     "builtins.getattr": _getattr,
     "builtins.iter": _iter,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 from bastide.verify.artifacts.model import Finding, Severity, Tier
-from bastide.verify.artifacts.pickles.callables import SPECIAL
+from bastide.verify.artifacts.pickles.callables import SHARED, SPECIAL
 from bastide.verify.artifacts.pickles.knowledge import Entry, Knowledge, Standing, old_names
 from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.machine import Machine
@@ -27,8 +27,6 @@ _MERELY_NAMED = {
 """Effects of which the name alone does nothing: somebody may call it later."""
 Hook = Callable[[Machine, Value, int], int]
 """What a loader does at a BUILD: (machine, state, behind the opcode) -> where the reading goes on."""
-SHARED = frozenset({"logging.getLogger", "cloudpickle.cloudpickle.subimport", "dill._dill._import_module"})
-"""Calls that give what the whole program uses, and no object of the file."""
 _WORD = re.compile(r"[\w-]{1,64}\Z")
 DESCRIBES = frozenset({"functools.partial", "numpy.dtype"})
 """Calls whose arguments are kept, because something later depends on them. Of millions of other objects nobody wants them."""
