@@ -70,3 +70,45 @@ def test_names_of_constructs(call: str, type_: str) -> None:
     place = Place("a.ts", 1)
     [found] = with_constructs([Resource("a", call, "x", Value({}, place), place)])
     assert found.type == type_
+
+
+PARTS = """\
+from aws_cdk import Stack, aws_bedrock as bedrock, aws_lambda
+
+class AgentStack(Stack):
+    def __init__(self, scope, id):
+        super().__init__(scope, id)
+        lookup = aws_lambda.Function(self, "Lookup")
+        group = bedrock.CfnAgent.AgentActionGroupProperty(
+            action_group_name="orders",
+            action_group_executor=bedrock.CfnAgent.ActionGroupExecutorProperty(lambda_=lookup.function_arn),
+        )
+        bedrock.CfnAgent(self, "Desk", agent_name="desk", foundation_model="anthropic.claude-x", action_groups=[group])
+"""
+
+
+def test_objects_that_are_parts_of_properties_are_read_there(tmp_path: Path) -> None:
+    (tmp_path / "stack.py").write_text(PARTS)
+    found = discover(tmp_path)
+    assert found.components["orders"].kind == "ai.tool"
+    flows = {(f.source, f.verb, f.target) for f in found.flows}
+    assert {("desk", "invokes", "orders"), ("desk", "calls", "lookup")} <= flows
+
+
+KNOWLEDGE = """\
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { bedrock } from '@cdklabs/generative-ai-cdk-constructs';
+
+const docs = new s3.Bucket(stack, 'Docs', {});
+const kb = new bedrock.VectorKnowledgeBase(stack, 'Notes', {
+  embeddingsModel: bedrock.BedrockFoundationModel.TITAN_EMBED_TEXT_V2_1024,
+});
+new bedrock.S3DataSource(stack, 'Feed', { bucket: docs, knowledgeBase: kb });
+"""
+
+
+def test_a_knowledge_base_of_constructs_has_its_source_and_its_model(tmp_path: Path) -> None:
+    (tmp_path / "stack.ts").write_text(KNOWLEDGE)
+    found = discover(tmp_path)
+    flows = {(f.source, f.target) for f in found.flows}
+    assert flows == {("docs", "feed"), ("feed", "notes"), ("notes", "titan-embed-text-v2-1024")}

@@ -45,11 +45,18 @@ _CALL = re.compile(
 )
 
 
+_PROPERTY = re.compile(r"call/(?:aws_cdk|cdklabs)\.[\w.]*\.Cfn\w+\.\w+Property\Z")
+"""In Python a part of a construct's properties is an object of a class of its own."""
+_DEEP = 12
+
+
 def with_constructs(resources: Iterable[Resource]) -> Iterator[Resource]:
     """The resources, with constructs as what they make."""
-    for resource in resources:
+    given = tuple(resources)
+    parts = {r.id: r for r in given if _PROPERTY.match(r.type)}
+    for resource in given:
         type_ = _made(resource.type)
-        yield _resource(resource, type_) if type_ else resource
+        yield _resource(resource, type_, parts) if type_ else resource
 
 
 def _made(call: str) -> str:
@@ -63,10 +70,10 @@ def _made(call: str) -> str:
     return next((type_ for type_, names in _HIGHER.get(module, {}).items() if name in names), "")
 
 
-def _resource(call: Resource, type_: str) -> Resource:
+def _resource(call: Resource, type_: str, parts: Mapping[str, Resource]) -> Resource:
     """Properties are keywords in Python and the third argument elsewhere; the second is the construct's id."""
     given = call.body.data if isinstance(call.body.data, Mapping) else {}
-    body = {key: value for key, value in given.items() if not key.isdecimal() and key != "$on"}
+    body = {key: _whole(value, parts) for key, value in given.items() if not key.isdecimal() and key != "$on"}
     properties = given.get("2")
     if properties is not None and isinstance(properties.data, Mapping):
         body |= properties.data
@@ -75,3 +82,18 @@ def _resource(call: Resource, type_: str) -> Resource:
     named = given.get("1", given.get("id"))
     name = str(named.data) if named is not None and isinstance(named.data, str) else call.name
     return replace(call, type=type_, name=name, body=replace(call.body, data=body), part_of="")
+
+
+def _whole(value: Value, parts: Mapping[str, Resource], depth: int = 0) -> Value:
+    """A value with the objects that are its parts laid out where they stand."""
+    if depth > _DEEP:
+        return value
+    if isinstance(value.data, tuple):
+        return replace(value, data=tuple(_whole(v, parts, depth + 1) for v in value.data))
+    if isinstance(value.data, Mapping):
+        return replace(value, data={k: _whole(v, parts, depth + 1) for k, v in value.data.items()})
+    part = parts.get(value.refs[0]) if len(value.refs) == 1 and not value.known else None
+    if part is None or not isinstance(part.body.data, Mapping):
+        return value
+    inner = {k: _whole(v, parts, depth + 1) for k, v in part.body.data.items() if k != "$on"}
+    return Value(inner, part.place)

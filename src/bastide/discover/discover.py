@@ -13,6 +13,7 @@ from bastide.discover.actors import with_actors
 from bastide.discover.apis import with_apis
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.constructs import with_constructs
+from bastide.discover.handlers import with_handlers
 from bastide.discover.hosted import with_hosted
 from bastide.discover.images import with_images
 from bastide.discover.importers import code_roots, importers
@@ -47,7 +48,16 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
     placed = rest
-    for step in (with_constructs, with_rights, with_apis, with_hosted, with_images, with_settings, with_local):
+    for step in (
+        with_constructs,
+        with_rights,
+        with_handlers,
+        with_apis,
+        with_hosted,
+        with_images,
+        with_settings,
+        with_local,
+    ):
         placed = list(step(placed))
     programs = with_programs(placed, tree.files, needed)
     components, flows = with_actors(*resolve(programs, load_types(packs)))

@@ -46,7 +46,7 @@ def with_programs(
     }
     members: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
-        if resource.type in CODE:
+        if resource.type in CODE and not resource.part_of:
             members[_root(resource.place.file, roots)].append(resource)
     containers = [r for r in resources if r.type == "container" and not any(v.data is True for v in r.find("job"))]
     libraries: dict[str, list[Resource]] = defaultdict(list)
@@ -56,7 +56,10 @@ def with_programs(
         root: _program(root, code, _container(root, containers, root in roots), libraries[root])
         for root, code in members.items()
     }
-    placed = [replace(r, part_of=programs[_root(r.place.file, roots)].id) if r.type in CODE else r for r in resources]
+    placed = [
+        replace(r, part_of=programs[_root(r.place.file, roots)].id) if r.type in CODE and not r.part_of else r
+        for r in resources
+    ]
     ids = {root: program.id for root, program in programs.items()}
     return [*(_described(r, ids, roots) for r in placed), *programs.values()]
 
