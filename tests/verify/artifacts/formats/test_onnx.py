@@ -52,6 +52,14 @@ def test_standard_operators_are_safe() -> None:
     assert (Verdict.SAFE, set()) == checked(model(field(7, graph([], [beside]))))
 
 
+@pytest.mark.parametrize("name", ["m.onnx.data", "model.onnx_data", "model.onnx_data_1", "x/M.ONNX.DATA"])
+def test_weights_beside_a_model_are_numbers(name: str) -> None:
+    """Nobody loads them as anything else, unless they are a pickle."""
+    assert (Verdict.SAFE, set()) == judged(bytes(range(256)) * 9, name)
+    assert Verdict.UNSAFE is judged(b"cos\nsystem\n(S'x'\ntR.", name)[0]
+    assert Verdict.UNKNOWN is judged(bytes(range(256)) * 9, "m.data")[0]
+
+
 def test_content_tells_the_format() -> None:
     """Under another name it is still a model."""
     assert "onnx" in scan_bytes(GOOD, "weights").format

@@ -12,7 +12,7 @@ from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
 from bastide.verify.artifacts.formats.lightgbm import LightgbmReader
 from bastide.verify.artifacts.formats.notebook import NotebookReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
-from bastide.verify.artifacts.formats.onnx import OnnxReader
+from bastide.verify.artifacts.formats.onnx import OnnxReader, OnnxWeightsReader
 from bastide.verify.artifacts.formats.paddle import PaddleReader
 from bastide.verify.artifacts.formats.pickle import PickleReader, is_none, is_refused
 from bastide.verify.artifacts.formats.pmml import PmmlReader
@@ -41,6 +41,7 @@ READERS: tuple[Reader, ...] = (
     GgufReader(),
     ChatTemplateReader(),
     OnnxReader(),
+    OnnxWeightsReader(),
     Hdf5Reader(),
     SavedModelReader(),
     TensorflowVariablesReader(),

@@ -13,6 +13,8 @@ from bastide.verify.artifacts.formats._python import imports_do
 
 MAX_CODE = 1 << 20
 _SHELL = re.compile(r"(?P<indent>\s*)(?:[\w, ]+=\s*)?(?:!!?|%(?:sx|sc|system)\b)(?P<command>.*)")
+_CALLED = re.compile(r"get_ipython\(\)\.(?:system|system_raw|getoutput)\((?P<command>.*)\)")
+"""What IPython makes of a line for the shell; exported notebooks have it in place of the line."""
 _MAGIC = re.compile(r"(?P<indent>\s*)(?:[\w, ]+=\s*)?(?:%|\?|[\w.]+\?\??\s*\Z)")
 _BLOCK = re.compile(r"\s*%%(?P<name>\w+\!?|\!)(?P<rest>[^\n]*)\n?(?P<body>.*)\Z", re.DOTALL)
 SHELLS = frozenset({"bash", "sh", "script", "sx", "system", "cmd", "powershell", "pwsh", "ruby", "perl", "!", "!!"})
@@ -151,6 +153,8 @@ class Code:
             elif found := _MAGIC.match(text):
                 made.append((found["indent"] + "pass", line))
             else:
+                if found := _CALLED.search(text):
+                    self._command(found["command"].strip("rbf'\" "), line)
                 made.append((text, line))
         if python and _parsed("\n".join(text for text, _ in made)) is not None:
             self._module += made

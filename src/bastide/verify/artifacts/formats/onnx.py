@@ -6,6 +6,7 @@ Schema after `onnx.proto` (onnx/onnx); external tensors as onnx and ONNX Runtime
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from math import prod
 
@@ -58,9 +59,23 @@ WIDTHS = {
 }
 """Bytes of an element of raw data, by type."""
 MAX_ELEMENTS = 1 << 40
+_WEIGHTS = re.compile(r"\.onnx(?:[._]data(?:[._]\d+)?|\.weights)\Z")
 DEPTH = 40
 """Graphs in graphs."""
 REPORTED = 20
+
+
+class OnnxWeightsReader:
+    """Tensors beside a model, as numbers one behind the other; which ones, the model says."""
+
+    format = "onnx-weights"
+
+    def claims(self, source: Source) -> bool:
+        """By the name that exporters give it. What a reader of pickles would call something for is read as a pickle all the same."""
+        return _WEIGHTS.search(source.name.lower()) is not None
+
+    def read(self, source: Source, scan: Scan) -> None:
+        """Nothing: any bytes are numbers."""
 
 
 class OnnxReader:
