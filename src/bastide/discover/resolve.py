@@ -124,6 +124,18 @@ class _Resolver:
             for value in piece.does:
                 self._join((r for r in value.refs if r in self._groups and self._is_function(self._groups[r])), piece)
 
+        for piece in self._pieces:
+            if piece.type is not None and piece.type.tells_of and (program := self._program(piece.resource)):
+                self._unite(program, piece.resource.id)
+
+    def _program(self, resource: Resource) -> str:
+        """The id of the program in which something stands, or of the container that runs it; '' when there is none."""
+        for _ in range(12):
+            if resource.part_of not in self._groups or resource.type == "container":
+                break
+            resource = self._resource(resource.part_of, self._groups[resource.part_of])
+        return resource.id if resource.type in ("program", "container") else ""
+
     @staticmethod
     def _is_function(group: Group) -> bool:
         return not group.kind and all(p.resource.type.endswith("/function") for p in group.pieces)
@@ -333,7 +345,7 @@ class _Resolver:
             *(pointer.value.place for _, pointer in group.made),
             *group.doing,
         ]
-        first = next((p for p in pieces if p.type), None)
+        first = next((p for p in pieces if p.type and not p.type.tells_of), None)
         if first is not None and first.type is not None:
             places = [*_telling(first), *places]
         made = next((m for _, m in group.made), None)

@@ -150,6 +150,8 @@ class Type(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Paths of functions of the folder: what their code does, this does."""
     absorbs: tuple[str, ...] = ()
     """Paths whose references are only parts of this."""
+    tells_of: Literal["", "program"] = ""
+    """The kind is that of the program in which it stands, and it is a part of that: a program that makes a trainer is a training job."""
     weak: bool = False
     """Counts only when no other entry gives the resource a kind (a container with an image nobody knows)."""
     linked_only: bool = False
