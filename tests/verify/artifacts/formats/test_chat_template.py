@@ -70,6 +70,8 @@ def test_templates_in_the_style_of_real_ones_are_safe(style: Path) -> None:
         ("{{ ''['__' ~ messages[0].role ~ '__'] }}", "computed-attribute"),
         ("{{ ''['%c%c' % (95, 95) ~ k] }}", "computed-attribute"),
         ("{% set n = '__' ~ k %}{{ ''[n] }}", "computed-attribute"),
+        ("{% set k = tools[0].name %}{{ lipsum[k] }}", "computed-attribute"),
+        ("{% set f = cycler %}{{ f[messages[0].role] }}", "computed-attribute"),
         ("{{ lipsum('x') }}", "harmful-call"),
         ("{{ x.popen('touch x') }}", "harmful-call"),
         ("{{ open('/etc/passwd') }}", "harmful-call"),

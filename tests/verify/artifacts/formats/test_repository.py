@@ -70,6 +70,7 @@ def test_files_of_honest_models_are_safe(name: str, content: Any) -> None:
         ("config.json", BERT | {"attn_implementation": "someone/kernel"}, "external-kernel"),
         ("config.json", {"model": {"_target_": "os.system", "command": "touch x"}}, "target"),
         ("any.json", {"a": [{"_target_": "builtins.eval"}]}, "target"),
+        ("any.json", {"a": [{"_target_": "hydra.utils.get_method", "path": "os.system"}]}, "target"),
         ("any.json", {"py/reduce": [{"py/type": "subprocess.Popen"}]}, "jsonpickle"),
         ("any.json", {"py/object": "subprocess.Popen"}, "jsonpickle"),
         ("modules.json", [{"type": "subprocess.Popen", "path": ""}], "module-type"),

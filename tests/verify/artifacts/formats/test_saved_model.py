@@ -120,21 +120,22 @@ def test_variables_are_numbers() -> None:
     assert (Verdict.SAFE, set()) == checked(b"\xff\xfe\x00" * 9, "v/variables.data-00000-of-00001")
 
 
-def lite(kind: int, name: str = "", offset: int = 0) -> bytes:
-    """A TensorFlow Lite model of one operator code and one buffer."""
+def lite(kind: int, name: str = "", offset: int = 0, graphs: bool = True) -> bytes:
+    """A TensorFlow Lite model of one operator code and one buffer; its graph says nothing."""
     text = struct.pack("<I", len(name)) + name.encode() + bytes(4 - len(name) % 4)
     # A table of codes: deprecated code, name, version, code.
     code_fields = struct.pack("<HHHHHH", 12, 16, 4, 8, 0, 12)
     code = struct.pack("<iiIi", 12, min(kind, 127), 8, kind) + text
     buffer_fields = struct.pack("<HHHHH", 10, 20, 0, 4, 12) + bytes(2)
     buffer = struct.pack("<iQQ", 12, offset, 10 if offset else 0)
-    model_fields = struct.pack("<HHHHHHH", 14, 24, 4, 8, 0, 0, 12) + bytes(2)
+    model_fields = struct.pack("<HHHHHHH", 14, 24, 4, 8, 16 * graphs, 0, 12) + bytes(2)
     start = 8 + len(model_fields)
     codes_at = start + 24
     code_at = codes_at + 8 + len(code_fields)
     buffers_at = code_at + len(code)
     buffer_at = buffers_at + 8 + len(buffer_fields)
-    model = struct.pack("<iIII", start - 8, 3, codes_at - (start + 8), buffers_at - (start + 12)) + bytes(8)
+    model = struct.pack("<iIII", start - 8, 3, codes_at - (start + 8), buffers_at - (start + 12))
+    model += struct.pack("<I", buffers_at - (start + 16)) + bytes(4)
     out = struct.pack("<I", start) + b"TFL3" + model_fields + model
     out += struct.pack("<II", 1, code_at - codes_at - 4) + code_fields + code
     return out + struct.pack("<II", 1, buffer_at - buffers_at - 4) + buffer_fields + buffer
@@ -152,6 +153,8 @@ def lite(kind: int, name: str = "", offset: int = 0) -> bytes:
         (lite(5000), Verdict.UNKNOWN, "custom-operator"),
         (lite(9, offset=1 << 40), Verdict.UNKNOWN, "outside"),
         (lite(9)[:30], Verdict.UNKNOWN, "broken"),
+        (lite(9, graphs=False), Verdict.UNKNOWN, "no-graph"),
+        (b"\x1c\0\0\0TFL3" + bytes(100) + b"FlexWriteFile\0", Verdict.UNKNOWN, "no-graph"),
         (b"\xff\xff\xff\x7fTFL3", Verdict.UNKNOWN, "broken"),
         (b"abc", Verdict.UNKNOWN, "no-header"),
     ],

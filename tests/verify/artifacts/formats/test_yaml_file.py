@@ -37,12 +37,15 @@ UNSAFE = [
     '"_tar\\x67et_": os.system',
     "_target_: torch.os.system",
     "_target_: torch.hub.load",
+    "_target_: hydra.utils.get_method\npath: os.system",
+    "_target_: functools.partial\n_args_: [{path: subprocess.run, _target_: hydra.utils.get_object}]",
     "target: os.system\nparams: {command: touch x}",
     "class_path: os.system",
 ]
 UNKNOWN = [
     "_target_: mine.models.Net",
     "_target_: mine.make",
+    "_target_: hydra.utils.get_class\npath: mine.Net",
     "_target_: ${where}.Net",
     "target: ldm.models.diffusion.ddpm.LatentDiffusion\nparams: {}",
     "a: !!python/object:mine.Config {a: 1}",
@@ -63,6 +66,7 @@ SAFE = [
     "a: !ENV ${HOME}\nb: !reference [x, y]\nc: !!js/regexp /x/\n",
     "model: !new:speechbrain.nnet.CNN.Conv1d\n  size: 1\nref: !ref <model>\nopt: !name:torch.optim.Adam\n",
     "_target_: torch.optim.Adam\nlr: 0.1\n",
+    "_target_: hydra.utils.get_class\npath: torch.nn.ReLU\n",
     "_target_: nemo.collections.asr.models.EncDecCTCModel\n",
     "_target_: os.path.join\n_args_: [a, b]\n",
     "services: {web: {build: {target: web.prod}}}\n",

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from bastide.verify.artifacts.archives.documents import objects
 from bastide.verify.artifacts.formats._json import walk
-from bastide.verify.artifacts.formats._targets import Call, harmful, judge
+from bastide.verify.artifacts.formats._targets import CONFIGURATION, Call, harmful, judge
 from bastide.verify.artifacts.model import Finding, Severity, Tier
 
 FILE = Path(__file__).resolve().parents[3] / "knowledge" / "artifacts" / "repository" / "rules.yaml"
@@ -40,6 +41,7 @@ def leads_out(path: str) -> bool:
 
 def everywhere(document: Any) -> Found:
     """Keys at which some loader imports code, in whatever file."""
+    yield from _taken(document)
     for path, key, value in walk(document):
         if key == "auto_map":
             yield from _auto_map(value)
@@ -57,6 +59,13 @@ def everywhere(document: Any) -> Found:
             for pipeline in value.values():
                 if isinstance(pipeline, dict) and isinstance(pipeline.get("impl"), str):
                     yield from _code("custom-pipeline", pipeline["impl"])
+
+
+def _taken(document: Any) -> Found:
+    """Functions that hydra looks up by a name beside `_target_`, for others to call."""
+    for place in objects(document):
+        if str(place.get("_target_")) in CONFIGURATION.takes and isinstance(place.get("path"), str):
+            yield from target(place["path"])
 
 
 def _auto_map(value: Any) -> Found:

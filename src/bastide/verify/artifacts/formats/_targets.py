@@ -21,6 +21,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packages: frozenset[str]
     harmless: frozenset[str]
     reading: frozenset[str]
+    takes: frozenset[str]
     harmful: Mapping[str, list[str]]
     through: frozenset[str]
     tags: Mapping[str, str]

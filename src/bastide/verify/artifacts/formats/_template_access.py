@@ -87,8 +87,17 @@ def _subscript(node: nodes.Getitem, known: Definitions) -> Iterator[Trouble]:
     key = constant(node.arg, known)
     if isinstance(key, str):
         yield from _name(key, node.lineno)
-    elif not isinstance(node.arg, nodes.Slice) and built(node.arg, known):
+    elif not isinstance(node.arg, nodes.Slice) and (built(node.arg, known) or _is_function(node.node, known)):
         yield _computed(node.lineno)
+
+
+def _is_function(node: nodes.Expr, known: Definitions) -> bool:
+    """Whether it is a function that Jinja or the loader gives: what is read of one by a key is no part of a message."""
+    own = (known.values, known.items, known.macros)
+    return any(
+        isinstance(one, nodes.Name) and one.name in WORDS.given and not any(one.name in names for names in own)
+        for one in (node, *known.of(node))
+    )
 
 
 def _computed(line: int) -> Trouble:

@@ -17,6 +17,7 @@ class Words(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=T
     methods: frozenset[str]
     harmful: frozenset[str]
     globals: frozenset[str]
+    given: frozenset[str]
     by_name: frozenset[str]
     content: frozenset[str]
     routes: frozenset[str]

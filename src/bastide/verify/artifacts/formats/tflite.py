@@ -41,6 +41,8 @@ class TfliteReader:
 
 def _read(source: Source, scan: Scan) -> None:
     model = root(source.data)
+    if next(model.tables(2), None) is None:
+        scan.malformed("tflite/no-graph", "holds no graph: loaders refuse it", model.at)
     flex = Graph(scan, "tflite")
     reported = 0
     for code in model.tables(1):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bastide.verify.artifacts.formats import _mlflow
 from bastide.verify.artifacts.formats._conda import environment
 from bastide.verify.artifacts.formats._monai import expressions
-from bastide.verify.artifacts.formats._targets import Call, judge
+from bastide.verify.artifacts.formats._targets import CONFIGURATION, Call, judge
 from bastide.verify.artifacts.formats._yaml import Node, NotYaml, Parsed, decode, parse_yaml
 from bastide.verify.artifacts.formats._yaml_tags import Found, tag
 from bastide.verify.artifacts.interface import Scan, Source
@@ -105,6 +105,9 @@ def _key(key: str, value: Node, holder: Node) -> Iterator[Found]:
     text = value.text
     if text is not None and (key == "_target_" or (key == "target" and _is_call(text.strip(), holder))):
         yield from _target(text.strip(), value)
+        named = holder.get("path") if text.strip() in CONFIGURATION.takes else None
+        if named is not None and named.text:
+            yield from _target(named.text.strip(), named)
     elif key == "class_path" and text is not None and judge(text)[0] is Call.HARMFUL:
         yield Found(
             "target",
