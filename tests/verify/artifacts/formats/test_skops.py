@@ -32,7 +32,8 @@ def skops(schema: Node, *members: M) -> bytes:
 
 HONEST = [
     node("ObjectNode", "sklearn.linear_model._logistic.LogisticRegression", node("DictNode", "builtins.dict", {"C": text("1.0")})),
-    node("FunctionNode", "numpy.log1p"), node("TypeNode", "builtins.str"), node("BytesNode", "builtins.bytes", file="1.bin"),
+    node("FunctionNode", "numpy.log1p"), node("FunctionNode", "builtins.function", {"module_path": "numpy", "function": "log1p"}),
+    node("TypeNode", "builtins.str"), node("BytesNode", "builtins.bytes", file="1.bin"),
     node("TreeNode", "sklearn.tree._tree.Tree", {}), node("LossNode", "sklearn._loss._loss.CyHalfBinomialLoss", {}),
     node("RandomGeneratorNode", "numpy.random._generator.Generator", {"bit_generator": {"bit_generator": text("PCG64")}}),
     node("OperatorFuncNode", "operator.itemgetter", attrs=node("TupleNode", "builtins.tuple", [text("a")])),
@@ -48,6 +49,7 @@ def test_what_skops_writes_is_safe(schema: Node) -> None:
 
 HARMFUL = {
     "a function of the system": node("FunctionNode", "os.system"),
+    "as protocol 0 writes a function": node("FunctionNode", "builtins.function", {"module_path": "os", "function": "system"}),
     "as a type": node("TypeNode", "builtins.eval"),
     "as an object": node("ObjectNode", "subprocess.Popen"),
     "as a dictionary": node("DictNode", "os.system", {}),

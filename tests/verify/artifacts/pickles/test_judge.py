@@ -212,6 +212,13 @@ def test_what_libraries_have_called_is_safe(module: str, name: str) -> None:
     assert report.verdict is Verdict.SAFE, report.findings
 
 
+def test_a_graph_of_networkx_is_safe() -> None:
+    """Made without its set-up, with its dicts as state."""
+    made = _import("networkx.classes.graph", "Graph") + b")\x81}" + _text("_adj") + b"}sb."
+    assert scan_bytes(b"\x80\x04" + made, "graph.pkl").verdict is Verdict.SAFE
+    assert scan_bytes(_call("networkx", "read_gml", _text("x")), "graph.pkl").verdict is Verdict.UNSAFE
+
+
 @pytest.mark.parametrize(
     ("module", "name", "method"),
     [

@@ -70,7 +70,15 @@ def _node(node: dict[str, Any], scan: Scan, raw: set[str]) -> None:
     elif loader == "RandomGeneratorNode":
         _generator(node, scan)
     else:
-        _named(loader, path, scan)
+        _named(loader, _old_function(node) or path, scan)
+
+
+def _old_function(node: dict[str, Any]) -> str:
+    """What protocol 0 names beside the kind of a function, and today's skops still loads."""
+    content = node.get("content")
+    if node["__loader__"] != "FunctionNode" or not isinstance(content, dict) or "function" not in content:
+        return ""
+    return f"{content.get('module_path')}.{content['function']}"
 
 
 def _named(loader: str, path: str, scan: Scan) -> None:
