@@ -285,3 +285,19 @@ def test_wrong_policies(run: Run, model: Path, text: str, words: str) -> None:
 def test_a_registry_that_cannot_be_written(run: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
     assert run("models", "add", str(model), "--registry", str(tmp_path / "closed" / "m.db")).exit_code == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"cbuiltins\nprint\n(S'x'\ntR."])
+def test_a_path_that_is_no_utf8_is_decided_like_any_other(
+    content: bytes, model: Path, tmp_path: Path, run: Run
+) -> None:
+    """Reports show such bytes as text, and nobody takes that for another file: neither changed meanwhile, nor without a scan."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/of \xff"))
+    model.rename(folder)
+    if content:
+        (folder / "more.safetensors").write_bytes(content)
+    result = run(
+        "admit", str(folder), "--name", "support", "--policy", str(tmp_path / "admission.yaml"), "--stage", "candidate"
+    )
+    assert result.exit_code == (1 if content else 0), result.output
+    assert "changed while" not in result.output

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bastide.errors import InputError
 from bastide.report.bom_check import check_cyclonedx, check_spdx
 from bastide.report.bom_cyclonedx import cyclonedx
 from bastide.report.bom_spdx import spdx
 from bastide.verify.bom.collect import Sources, collect
+from bastide.verify.bom.evidence import read_scan
 from bastide.verify.bom.folder import Limits
 from bastide.verify.bom.model import Bill
 
@@ -165,3 +167,22 @@ def test_whatever_stands_there_the_bill_is_valid(
     if name == "config.json":
         (folder / "README.md").write_bytes(b"---\n" + data + b"\n---\n")
     valid(collect([folder]))
+
+
+@pytest.mark.parametrize("order", [("unsafe", "safe"), ("safe", "unsafe"), ("unknown", "unsafe", "safe")])
+def test_of_one_content_the_worse_verdict_counts(order: tuple[str, ...], tmp_path: Path) -> None:
+    """A later entry of a scan doesn't hide an earlier one."""
+    scan = tmp_path / "scan.json"
+    files = [{"path": f"{n}.bin", "sha256": "a" * 64, "verdict": said} for n, said in enumerate(order)]
+    scan.write_text(json.dumps({"schema_version": 1, "files": files}))
+    assert read_scan(scan).by_digest["a" * 64][0] == "unsafe"
+
+
+def test_a_scan_that_says_two_things_at_once_is_refused(tmp_path: Path) -> None:
+    """Which of two equal keys counts is another thing for each reader."""
+    scan = tmp_path / "scan.json"
+    scan.write_text(
+        '{"schema_version": 1, "files": [{"sha256": "%s", "verdict": "unsafe", "verdict": "safe"}]}' % ("a" * 64)
+    )
+    with pytest.raises(InputError, match="`verdict` twice"):
+        read_scan(scan)

@@ -18,6 +18,7 @@ from bastide.verify.admission.layouts import Found
 from bastide.verify.admission.model import Action, Approval, Base, Decision, Evidence, Version
 from bastide.verify.admission.policy import Policy, Rule
 from bastide.verify.artifacts.model import FileReport
+from bastide.verify.artifacts.scan import readable
 from bastide.verify.bom import evidence as bom
 from bastide.verify.bom.collect import Sources, collect
 from bastide.verify.bom.folder import Limits
@@ -173,7 +174,9 @@ def _bytes(contents: Contents, request: Request, facts: Facts) -> tuple[Check, .
     if expected is not None and not expected.same_bytes(contents.digest, contents.paths):
         hint = "`bastide models add` makes them a version of their own"
         return (Check("files", Outcome.REFUSED, f"aren't those that were registered as {expected}", hint=hint),)
-    other = [one for one in facts.reports or () if one.sha256 not in ("", contents.files.get(one.path))]
+    # Reports show the bytes of a path that are no UTF-8.
+    known = {readable(path): digest for path, digest in contents.files.items()}
+    other = [one for one in facts.reports or () if one.sha256 not in ("", known.get(one.path))]
     if other or contents.changed():
         return (Check("files", Outcome.UNKNOWN, "changed while they were read", hint="decide where nobody writes"),)
     return ()

@@ -24,6 +24,7 @@ from bastide.verify.signing.model import Manifest
 from bastide.verify.signing.statement import read_statement
 
 LARGEST_REPORT = 256 << 20
+_WORST = ("unsafe", "unknown", "safe")
 _SIGNATURES = (".sig", ".att", ".sigstore", ".sigstore.json")
 
 
@@ -51,7 +52,10 @@ def read_scan(path: Path) -> Verdicts:
     try:
         with path.open("rb") as stream:
             data = stream.read(LARGEST_REPORT + 1)
-        document = parse_json(data, LARGEST_REPORT).value
+        parsed = parse_json(data, LARGEST_REPORT)
+        if parsed.repeated:
+            raise NotJson(f"has the key `{shown(parsed.repeated[0])[:60]}` twice in one object")
+        document = parsed.value
     except (OSError, NotJson) as problem:
         raise InputError(Diagnostic(f"is no report of a scan: {str(problem)[:200]}", place)) from None
     files = document.get("files") if isinstance(document, dict) and document.get("schema_version") == 1 else None
@@ -62,7 +66,9 @@ def read_scan(path: Path) -> Verdicts:
     found: dict[str, tuple[str, str, tuple[str, ...]]] = {}
     for one in files:
         if isinstance(one, dict) and re.fullmatch(r"[0-9a-f]{64}", str(one.get("sha256", ""))):
-            found[one["sha256"]] = _verdict(one)
+            # Of one content under two names the worse is true; a later entry must not hide it.
+            seen = found.get(one["sha256"])
+            found[one["sha256"]] = min(filter(None, (seen, _verdict(one))), key=lambda said: _WORST.index(said[0]))
     return Verdicts(
         found, shown(str(path)), hashlib.sha256(data).hexdigest(), shown(str(document.get("engine", "")))[:100]
     )
