@@ -88,6 +88,9 @@ def _privileges(found: Discovery) -> set[object]:
         ("s3:GetObject", "arn:aws:s3:::${data.aws_caller_identity.me.account_id}/*", "", {"scoped"}),
         ("s3:GetObject", "*", 'effect = "Deny"', set()),
         ("xray:PutTraceSegments", "*", "", set()),
+        ("cloudwatch:ListMetrics", "*", "", set()),
+        ("logs:*", "*", "", set()),
+        ("s3:*", "arn:aws:s3:::notes/*", "", {"wildcard"}),
     ],
 )
 def test_rights_of_documents_are_their_roles(
@@ -154,3 +157,29 @@ def test_a_gateway_asks_as_its_routes_ask(tmp_path: Path, written: str, authenti
     found = _found(tmp_path, "main.tf", GATEWAY.replace("AUTHORIZATION", written))
     assert found.components["front"].facts["authentication"].value == authentication
     assert ("front", "calls", "chat-api") in {(f.source, f.verb, f.target) for f in found.flows}
+
+
+OFFERED = """\
+data "aws_bedrock_foundation_model" "small" { model_id = "amazon.small-v1" }
+data "aws_iam_policy_document" "may" {
+  statement {
+    actions   = ["bedrock:InvokeModel"]
+    resources = [data.aws_bedrock_foundation_model.small.model_arn, "arn:aws:bedrock:eu-west-1::foundation-model/amazon.large-v1"]
+  }
+}
+module "answer" {
+  source        = "terraform-aws-modules/lambda/aws"
+  function_name = "answer"
+  policy_json   = data.aws_iam_policy_document.may.json
+}
+"""
+
+
+def test_a_module_s_function_has_a_role_and_models_are_those_of_its_policy(tmp_path: Path) -> None:
+    found = _found(tmp_path, "main.tf", OFFERED)
+    assert {c.name for c in found.components.values() if c.kind == "ai.model.endpoint"} == {
+        "amazon.small-v1",
+        "amazon.large-v1",
+    }
+    assert _privileges(found) == {"scoped"}
+    assert "runs-as" in {f.verb for f in found.flows}

@@ -14,9 +14,16 @@ from dataclasses import replace
 
 from bastide.discover.model import Resource, Value
 
-_FUNCTIONS = frozenset({"AWS::Lambda::Function", "AWS::Serverless::Function", "aws_lambda_function"})
+_FUNCTIONS = frozenset(
+    {
+        "AWS::Lambda::Function",
+        "AWS::Serverless::Function",
+        "aws_lambda_function",
+        "module/terraform-aws-modules/lambda/aws",
+    }
+)
 _CODE = frozenset({"python/file", "typescript/file"})
-_FOLDERS = ("code_uri", "code", "source_dir", "source_file", "entry")
+_FOLDERS = ("code_uri", "code", "source_dir", "source_file", "source_path", "entry")
 _ASSET = (".from_asset", ".fromAsset")
 
 

@@ -17,7 +17,8 @@ from bastide.discover.types import fits
 _POLICY = "aws_iam_role_policy"
 _DOCUMENT = "data.aws_iam_policy_document"
 _UNLIMITED = (
-    "cloudwatch:PutMetricData", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Describe*", "ecr:GetAuthorizationToken",
+    "cloudwatch:GetMetric*", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData", "ssmmessages:*",
+    "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Describe*", "ecr:GetAuthorizationToken",
     "logs:*", "sts:GetCallerIdentity", "translate:*", "transcribe:*", "xray:*",
     "bedrock:ListFoundationModels", "textract:*", "comprehend:Detect*", "polly:SynthesizeSpeech", "rekognition:Detect*",
 )  # fmt: skip
@@ -75,9 +76,11 @@ def _statement(value: Value) -> Value | None:
     principals = parts.pop("principals", None)
     if principals is not None:
         parts["Principal"] = _principals(principals)
-    resources = parts.pop("Resource", None)
     actions = [str(v.data) for v in value.find("Action") + value.find("actions")]
-    if resources is not None and not (actions and all(fits(a, _UNLIMITED) for a in actions)):
+    if actions and all(fits(a, _UNLIMITED) for a in actions):
+        parts = {key: v for key, v in parts.items() if key not in ("Action", "Resource")}
+    elif "Resource" in parts:
+        resources = parts["Resource"]
         parts["Resource"] = replace(resources, data=tuple(_narrow(v) for v in resources.elements()))
     return replace(value, data=parts)
 
@@ -138,6 +141,15 @@ def _attachment(resource: Resource, index: _Index) -> Iterator[Resource]:
         yield _made_policy(resource.id, roles[0], _policy(policies[0], index), resource)
     else:
         yield resource
+
+
+def _module_function(function: Resource, index: _Index) -> Iterator[Resource]:
+    """The registry's module makes a role of its own, with the policy that it is given."""
+    given = tuple(_policy(v, index) for v in _whole(function.body, "policy_json"))
+    if function.find("lambda_role") or not given:
+        yield function
+    else:
+        yield from _with_own_role(function, given, index)
 
 
 # --- templates --------------------------------------------------------------------------------------------------------------
@@ -258,6 +270,7 @@ _CHANGES: Mapping[str, Callable[[Resource, _Index], Iterator[Resource]]] = {
     _POLICY: _terraform_policy,
     "aws_iam_role_policy_attachment": _attachment,
     "aws_iam_policy_attachment": _attachment,
+    "module/terraform-aws-modules/lambda/aws": _module_function,
     "AWS::IAM::Role": _template_role,
     "AWS::IAM::Policy": _template_policy,
     "AWS::IAM::ManagedPolicy": _template_policy,
