@@ -241,3 +241,30 @@ def test_more_modules_than_are_kept_end(tmp_path: Path, monkeypatch: pytest.Monk
     }
     assert len(found(tmp_path, files).components) == 12
     assert len(parsed) <= 12 * kept.TIMES
+
+
+def test_a_search_client_means_the_service_that_is_declared(tmp_path: Path) -> None:
+    code = (
+        "import os\nfrom azure.search.documents import SearchClient\nfrom openai import OpenAI\n"
+        "search = SearchClient(endpoint=os.environ['SEARCH'], index_name='docs', credential=None)\n"
+        "def answer(q):\n    return OpenAI().chat.completions.create(model='gpt-4o', messages=list(search.search(q)))\n"
+    )
+    bicep = "resource s 'Microsoft.Search/searchServices@2023-11-01' = { name: 'kb', properties: {} }\n"
+    one = found(tmp_path, {"app.py": code, "infra.bicep": bicep})
+    assert [c.name for c in one.components.values() if c.kind == "data.vector-store"] == ["s"]
+    assert "s->app:retrieves" in {f.id for f in one.flows}
+    # What only calls a cloud serves nobody.
+    assert one.components["app"].kind == "app.worker"
+
+
+def test_memory_and_models_of_dspy(tmp_path: Path) -> None:
+    code = (
+        "import dspy\nfrom mem0 import Memory\nmemory = Memory()\nlm = dspy.LM('anthropic/claude-sonnet-4-5')\n"
+        "def chat(q):\n    memory.add(q, user_id='u')\n    return memory.search(q, user_id='u')\n"
+    )
+    one = found(tmp_path, {"app.py": code})
+    assert {f.id for f in one.flows} == {
+        "app->anthropic-claude-sonnet-4-5:calls",
+        "app->memory:writes",
+        "memory->app:retrieves",
+    }

@@ -205,8 +205,9 @@ class _Reader:
         names = self._names(module)
         values = Evaluator(names, self._calls_of)
         place = Place(module.file, 1)
-        roots = sorted({n.partition(".")[0] for n in module.names.values()})
-        body = Value({"imports": Value(tuple(Value(r, place) for r in roots), place)}, place)
+        # Packages, and what is taken from them: `azure.functions` makes another program than `azure.identity`.
+        seen = {".".join(n.split(".")[:depth]) for n in module.names.values() for depth in (1, 2)}
+        body = Value({"imports": Value(tuple(Value(n, place) for n in sorted(seen)), place)}, place)
         yield Resource(f"{module.file}: module", "python/file", module.file, body, place, scope=module.file)
         for scope, call, assigned in module.calls:
             if id(call) in module.ids:
