@@ -338,3 +338,32 @@ def test_a_key_in_a_finished_image_is_used_with_its_provider(tmp_path: Path, ser
 def test_the_name_of_what_is_built_here_is_no_tag_that_moves(tmp_path: Path) -> None:
     one = found(tmp_path, 'services:\n  chat: {image: chat, build: ., ports: ["8000:8000"]}\n')
     assert not [w for w in one.weaknesses if w.expectation == "supply/image-floating"]
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        ("example/answers-ui:1.0.0", "app.web"),
+        ("${REGISTRY:-example}/answers-ui:${TAG:-latest}", "app.web"),
+        ("registry.example/team/frontend:1.0.0", "app.web"),
+        ("example/answers:1.0.0", "app.api"),
+        ("example/ui-tests-runner:1.0.0", "app.api"),
+    ],
+)
+def test_an_image_called_a_front_end_is_a_page(tmp_path: Path, image: str, kind: str) -> None:
+    """Only the end of its name says so, and only of what nothing else is known."""
+    one = found(tmp_path, f'services:\n  one: {{image: "{image}", ports: ["5173:5173"]}}\n')
+    assert [c.kind for c in one.components.values() if c.name == "one"] == [kind]
+
+
+@pytest.mark.parametrize("environment", ['{CHAT_URL: "${BACKEND}"}', '{THEME: "dark"}'])
+def test_a_page_calls_the_program_that_it_waits_for(tmp_path: Path, environment: str) -> None:
+    """Its address is set at the start; without any address a page needn't call what it waits for."""
+    one = found(
+        tmp_path,
+        f"""services:
+  page: {{image: "example/answers-ui:1.0.0", ports: ["80:80"], environment: {environment}, depends_on: [answers]}}
+  answers: {{image: "example/answers:1.0.0", ports: ["8888:8888"]}}
+""",
+    )
+    assert ("page->answers:calls" in flows(one)) == ("BACKEND" in environment)

@@ -310,8 +310,9 @@ class _Resolver:
         # What stands behind something else that it waits for or calls is that one's.
         near = {id(g) for _, g in needs} | met
         behind = {id(b) for a, b, _, _ in self._flows if id(a) in near and a is not home}
+        waited = (*_WAITED_FOR, "app.api") if home.kind == "app.web" else _WAITED_FOR
         for value, target in needs:
-            if target is not home and id(target) not in met | behind and target.kind.startswith(_WAITED_FOR):
+            if target is not home and id(target) not in met | behind and target.kind.startswith(waited):
                 self._flow(home, target, LinkRule(to="needs"), piece, value.place)
 
     def _referenced(self, piece: Piece, home: Group, path: str, value: Value) -> None:
