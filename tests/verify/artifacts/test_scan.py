@@ -71,3 +71,13 @@ def test_a_defect_of_one_reader_hides_nothing_and_is_never_safe(
 def test_files_that_are_not_there_are_unknown(tmp_path: Path) -> None:
     assert scan(tmp_path / "gone.pt").verdict is Verdict.UNKNOWN
     assert scan(tmp_path).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("run", "#!/bin/sh\ntouch x\n"), ("run.sh", "touch x\n"), ("a.ps1", "New-Item x")]
+)
+def test_programs_are_not_safe(name: str, text: str) -> None:
+    """As Python isn't: nobody has read them."""
+    report = scan_bytes(text.encode(), name)
+    assert (report.format, report.verdict) == ("script", Verdict.UNKNOWN)
+    assert {"scan/program"} == {f.id for f in report.findings}

@@ -27,6 +27,8 @@ MODELS = EXTENSIONS | {"gguf", "h5", "hdf5", "joblib", "keras", "onnx", "pb", "s
 """Names under which people keep models, and load them."""
 ARCHIVES = frozenset({"zip", "tar", "compressed"})
 """Formats whose members are read one by one."""
+SCRIPTS = frozenset({"bash", "bat", "cmd", "ps1", "psm1", "sh", "vbs", "zsh"})
+"""Extensions of programs as text."""
 SMALL = 1 << 20
 """Bytes up to which a file is read at once; one in a store is fetched as a whole then, and with it its digest."""
 LARGE = 16 << 20
@@ -147,6 +149,12 @@ def _read(reader: Reader, source: Source, scan: Scan) -> str:
 
 def _unclaimed(source: Source, scan: Scan) -> str:
     """Text is harmless until something loads it; other bytes nobody here can judge."""
+    if source.head(2) == b"#!" or source.extension in SCRIPTS:
+        scan.add(
+            "scan/program", Tier.POLICY, Severity.MEDIUM,
+            "is a program: nothing is known of what it does when somebody runs it. Read it before", 0, _first_line(source),
+        )  # fmt: skip
+        return "script"
     if _is_text(source):
         return "text"
     scan.add(
@@ -157,6 +165,10 @@ def _unclaimed(source: Source, scan: Scan) -> str:
         0,
     )
     return "unknown"
+
+
+def _first_line(source: Source) -> str:
+    return source.head(200).partition(b"\n")[0].decode("utf-8", "replace")
 
 
 def _is_text(source: Source) -> bool:

@@ -134,6 +134,15 @@ def test_weights_are_read_to_their_end(data: bytes, expected: Verdict) -> None:
     assert (report.format, report.verdict) == ("coreml-weights", expected)
 
 
+@pytest.mark.parametrize("name", ["coremldata.bin", "model.mil", "model.espresso.net", "analytics/coremldata.bin"])
+def test_compiled_models_are_not_read(name: str) -> None:
+    """Which is said, whatever the bytes look like."""
+    for data in (b"program(1.0)\n{}\n", bytes(40)):
+        report = scan_bytes(data, f"a.mlmodelc/{name}")
+        assert (report.format, report.verdict) == ("coreml", Verdict.UNKNOWN)
+        assert {"scan/not-read"} == {f.id for f in report.findings}
+
+
 @given(
     st.sampled_from([NETWORK, program(WEIGHTS), pipeline(NETWORK)]),
     st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), max_size=5),

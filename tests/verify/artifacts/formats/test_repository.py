@@ -194,6 +194,7 @@ def test_no_shape_makes_the_reader_fail(content: Any, name: str) -> None:
         "import os as o\nclass A:\n    o.popen('x')",
         "from subprocess import run\nx = run(['x'])",
         "__import__('os').system('x')",
+        "import ctypes\nctypes.CDLL('./x.so')",
         "exec('x')",
         "import requests\nrequests.get('http://x')",
         "def f():\n    import os\n    os.system('x')\nf()",
@@ -219,3 +220,15 @@ def test_code_that_acts_at_import_is_unsafe(code: str) -> None:
 def test_code_is_never_safe(code: str) -> None:
     """Nobody but a reader can tell what code does."""
     assert Verdict.UNKNOWN is judged(code.encode(), "modeling_x.py")[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("mlflow.pytorch.pickle_module", Verdict.SAFE), ("cloudpickle\n", Verdict.SAFE), ("", Verdict.UNKNOWN), ("mine.pickles", Verdict.UNKNOWN),
+        ("subprocess", Verdict.UNSAFE),
+    ],
+)  # fmt: skip
+def test_the_module_that_unpickles_is_known(module: str, expected: Verdict) -> None:
+    """MLflow imports what the file names."""
+    assert expected is judged(module.encode() or b" ", "model/data/pickle_module_info.txt")[0]

@@ -164,7 +164,8 @@ SAFE: list[Any] = [
     b"", operator.itemgetter(1), re.compile("a+", re.I), random.Random(1), array.array("d", [1.0]), str.lower, len, math.sqrt, iter([1]),
     ipaddress.ip_network("10.0.0.0/8"), decimal.Context(), zoneinfo.ZoneInfo("UTC"), collections.ChainMap({1: 2}), types.GenericAlias(list, (int,)),
     ValueError("x"), itertools.count(2), logging.getLogger("x"), statistics.NormalDist(), inspect.signature(lambda a: a), [OSError(2, "no", "x")],
-    re.RegexFlag.I, string.Template("$a"), range(3), slice(1, 2), 1j, bytearray(b"12"), ..., pathlib.PurePosixPath("/x"), functools.partial(int, base=2), {1, 2},
+    re.RegexFlag.I, string.Template("$a"),
+    range(3), slice(1, 2), 1j, bytearray(b"12"), ..., pathlib.PurePosixPath("/x"), functools.partial(int, base=2), {1, 2},
 ]  # fmt: skip
 
 

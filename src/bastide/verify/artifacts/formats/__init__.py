@@ -10,6 +10,7 @@ from bastide.verify.artifacts.formats.executorch import ExecutorchReader
 from bastide.verify.artifacts.formats.gguf import GgufReader
 from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
 from bastide.verify.artifacts.formats.lightgbm import LightgbmReader
+from bastide.verify.artifacts.formats.mlflow_module import MlflowModuleReader
 from bastide.verify.artifacts.formats.notebook import NotebookReader
 from bastide.verify.artifacts.formats.numpy import NumpyReader
 from bastide.verify.artifacts.formats.onnx import OnnxReader, OnnxWeightsReader
@@ -59,6 +60,7 @@ READERS: tuple[Reader, ...] = (
     PythonCodeReader(),
     NotebookReader(),
     RequirementsReader(),
+    MlflowModuleReader(),
     YamlReader(),
 )
 """In the order in which they are asked; a file can be of several formats at once."""

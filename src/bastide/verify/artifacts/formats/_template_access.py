@@ -122,6 +122,8 @@ def _filter(node: nodes.Filter, known: Definitions) -> Iterator[Trouble]:
                 yield from _name(part, node.lineno)
         elif built(argument, known):
             yield _computed(node.lineno)
+    for part in node.name.split("."):
+        yield from _name(part, node.lineno)
     if node.name in {"join", "replace", "format", "reverse", "lower"}:
         yield from _put_together(node, known)
 

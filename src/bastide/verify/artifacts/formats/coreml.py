@@ -31,6 +31,8 @@ BLOB = "@model_path/"
 """How a program names its own folder of weights."""
 MAX_DEPTH = 16
 REPORTED = 20
+COMPILED = ("coremldata", "model.")
+"""Beginnings of the names of files in a compiled model that say what is computed."""
 
 
 class CoremlReader:
@@ -41,12 +43,19 @@ class CoremlReader:
     def claims(self, source: Source) -> bool:
         """By the extension; a manifest by its name and key."""
         base = source.name.replace("\\", "/").rpartition("/")[2]
-        return source.extension == "mlmodel" or (
-            base == "Manifest.json" and b'"itemInfoEntries"' in source.head(1 << 16)
+        return (
+            source.extension == "mlmodel"
+            or (base == "Manifest.json" and b'"itemInfoEntries"' in source.head(1 << 16))
+            or _compiled(source)
         )
 
     def read(self, source: Source, scan: Scan) -> None:
         """All layers and operations, and paths."""
+        if _compiled(source):
+            scan.unread(
+                "a part of a compiled Core ML model; compile it yourself from a package or `.mlmodel` that was scanned"
+            )
+            return
         if source.extension == "json":
             _manifest(bytes(source.data), scan)
             return
@@ -84,6 +93,12 @@ class CoremlWeightsReader:
             at = -(-(start + size) // LINE) * LINE
         if at < source.size:
             scan.malformed("coreml/data-behind", "bytes stand behind the weights, which no loader reads", at)
+
+
+def _compiled(source: Source) -> bool:
+    """Whether it lies in what Apple's compiler makes of a model; the list of its weights is read as in packages."""
+    folders, _, base = source.name.replace("\\", "/").rpartition("/")
+    return any(name.endswith(".mlmodelc") for name in folders.split("/")) and base.startswith(COMPILED)
 
 
 def _manifest(data: bytes, scan: Scan) -> None:
