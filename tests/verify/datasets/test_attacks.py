@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from bastide.verify.datasets.model import Report, Severity, Verdict
 from bastide.verify.datasets.readers import arrow
+from tests.verify.datasets import pictures
 from tests.verify.datasets.conftest import Check, Write, ids
 from tests.verify.datasets.test_croissant import ROWS, describe
 
@@ -105,3 +106,21 @@ def test_a_description_that_leads_out_of_its_folder(url: str, write: Write, chec
     sets = {"@type": "cr:FileSet", "@id": "c", "includes": "../../../../../../**/*.jsonl"}
     describe(write("rows.jsonl", ROWS), distribution=[other, sets])
     assert "croissant-file-missing" in ids(checked())
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a__jpg", pictures.jpeg()[:60]),
+        ("a__png", pictures.png()[:-12]),
+        ("a__webp", pictures.webp()[:-8]),
+        ("a__gif", pictures.gif()[:-6]),
+        ("a__tiff", pictures.tiff()[:210]),
+        ("b__tiff", b"II*\0\xff\xff\0\0"),
+        ("b__png", pictures.png(b"x" * ((4 << 20) + 1))),
+    ],
+)
+def test_pictures_that_break_off_are_not_read(name: str, data: bytes, tmp_path: Path, checked: Check) -> None:
+    """What they say about themselves may stand in what is missing."""
+    files(tmp_path, **{name: data})
+    assert any("cut off or broken" in one for one in checked().unread)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 TAGS = {
     0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software", 0x0132: "DateTime", 0x013B: "Artist",
@@ -21,41 +21,65 @@ _LONGEST = 1 << 20
 """Bytes of one value."""
 
 
-def exif(data: bytes) -> Iterator[tuple[str, object]]:
-    """Tags by name (`Artist`, `GPSLatitude`) with text or degrees. Stops where the structure breaks; raises nothing."""
+def exif(data: bytes, broken: Callable[[], None]) -> Iterator[tuple[str, object]]:
+    """Tags by name (`Artist`, `GPSLatitude`) with text or degrees. Raises nothing.
+
+    broken: called where the structure breaks or holds more than is read.
+    """
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 8:
+        broken()
         return
-    todo = [(int(struct.unpack_from(f"{order}I", data, 4)[0]), False)]
+    todo = [(_word(data, order, 4), False)]
     seen: set[int] = set()
-    entries = 0
-    while todo:
+    left = _MOST
+    while todo and left > 0:
         at, gps = todo.pop()
-        if at in seen or not 8 <= at <= len(data) - 2:
+        if at in seen:
             continue
         seen.add(at)
-        count = int(struct.unpack_from(f"{order}H", data, at)[0])
-        for index in range(min(count, (len(data) - at - 2) // 12)):
-            entries += 1
-            if entries > _MOST:
-                return
-            tag, kind, number = struct.unpack_from(f"{order}HHI", data, at + 2 + 12 * index)
-            place = at + 10 + 12 * index
+        entries = list(_entries(data, order, at, left, broken))
+        left -= len(entries)
+        for tag, kind, number, place in entries:
             if tag in _DIRECTORIES and not gps:
-                todo.append((int(struct.unpack_from(f"{order}I", data, place)[0]), _DIRECTORIES[tag]))
+                todo.append((_word(data, order, place), _DIRECTORIES[tag]))
                 continue
             name = f"GPS{_GPS[tag]}" if gps and tag in _GPS else "" if gps else TAGS.get(tag, "")
-            if name and (raw := _raw(data, order, kind, number, place)):
+            raw = _raw(data, order, kind, number, place) if name and number else b""
+            if raw:
                 yield name, _value(raw, order, kind, name)
-        after = at + 2 + 12 * count
-        if after + 4 <= len(data) and not gps:
-            todo.append((int(struct.unpack_from(f"{order}I", data, after)[0]), False))
+            elif name and number:
+                broken()
+        # 0: there is no further directory. Some writers leave the word out.
+        after = at + 2 + 12 * len(entries)
+        if after + 4 <= len(data) and not gps and (following := _word(data, order, after)):
+            todo.append((following, False))
+
+
+def _word(data: bytes, order: str, at: int) -> int:
+    return int(struct.unpack_from(f"{order}I", data, at)[0])
+
+
+def _entries(
+    data: bytes, order: str, at: int, most: int, broken: Callable[[], None]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Tag, type and number of the values of a directory's entries, with the place of the value or of where it is."""
+    if not 8 <= at <= len(data) - 2:
+        broken()
+        return
+    count = int(struct.unpack_from(f"{order}H", data, at)[0])
+    there = min(count, (len(data) - at - 2) // 12, most)
+    if there < count:
+        broken()
+    for index in range(there):
+        tag, kind, number = struct.unpack_from(f"{order}HHI", data, at + 2 + 12 * index)
+        yield tag, kind, number, at + 10 + 12 * index
 
 
 def _raw(data: bytes, order: str, kind: int, number: int, place: int) -> bytes:
     size = _SIZES.get(kind, 0) * number
     if size > 4:
-        place = int(struct.unpack_from(f"{order}I", data, place)[0])
+        place = _word(data, order, place)
     return data[place : place + size] if 0 < size <= _LONGEST and place + size <= len(data) else b""
 
 
