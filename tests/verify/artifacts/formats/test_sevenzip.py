@@ -105,6 +105,21 @@ def test_members_are_read(method: str, packed_header: bool) -> None:
     assert Verdict.UNSAFE is judged(archive(("only.pkl", TOUCHES), method=method), "m.bin")[0]
 
 
+def test_several_streams_are_not_read() -> None:
+    """BCJ2 takes a program apart into four streams; what is in them isn't known then, and why is said."""
+    made, size = archive(("a.pkl", HARMLESS), method="copy"), len(HARMLESS)
+    header = made[32 + size :]
+    for one, four in (
+        (b"\x06\0\x01\x09" + number(size), b"\x06\0\x04\x09" + number(size) + b"\0\0\0"),
+        (b"\x07\x0b\x01\0\x01\x01\0", b"\x07\x0b\x01\0\x01\x14\x03\x03\x01\x1b\x04\x01\0\1\2\3"),
+    ):
+        assert one in header
+        header = header.replace(one, four)
+    report = scan_bytes(whole(made[32 : 32 + size], header), "m.7z")
+    assert report.verdict is Verdict.UNKNOWN
+    assert [f.message for f in report.findings if "BCJ2" in f.message]
+
+
 @pytest.mark.parametrize(
     ("data", "id", "expected"),
     [

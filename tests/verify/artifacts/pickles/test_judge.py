@@ -98,6 +98,10 @@ UNSAFE = {
         "dill._dill", "_getattr", _import("builtins", "str"), _text("x"), _text("<method '' or 1/0 or 'x' of 'str' objects>")
     ),
     "state for a logger that everybody uses": _call("logging", "getLogger", _text("x"))[:-1] + b"}" + _text("handlers") + b"]sb.",
+    "a module that acts when it is imported": _call("cloudpickle.cloudpickle", "subimport", _text("antigravity")),
+    "a module that is a program": _call("cloudpickle.cloudpickle", "subimport", _text("somebody.tool.__main__")),
+    "a client of a database": _call("pymongo", "MongoClient", _text("x")),
+    "a template": _call("mako.template", "Template", _text("x")),
     "a module that is changed": _call("cloudpickle.cloudpickle", "subimport", _text("torch"))[:-1] + b"}" + _text("load") + b"Nsb.",
     "a module that dill changes": _call(
         "dill._dill", "_setattr", _call("cloudpickle.cloudpickle", "subimport", _text("torch"))[2:-1], _text("load"), b"N"

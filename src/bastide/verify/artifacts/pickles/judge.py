@@ -18,6 +18,8 @@ from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.machine import Machine
 from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Items, Made, Persistent, Plain, Value, show
 
+ACTS = "acts as soon as it is imported"
+"""What the knowledge says of modules that need not be called."""
 MAX_FINDINGS = 200
 """Of one pickle: more say nothing new."""
 _MERELY_NAMED = {
@@ -244,7 +246,12 @@ class Judge:
     def module(self, name: str, offset: int) -> None:
         """A module that is imported by its name, and kept."""
         entry = self.knowledge.entry(name)
-        if entry.standing is Standing.REFUSED:
+        if entry.why == ACTS or name.endswith(".__main__"):
+            self.put(
+                "imports-what-acts", Tier.EXECUTES, Severity.HIGH, offset, name,
+                f"imports `{name}`, which {ACTS}: no function needs that. Don't load it",
+            )  # fmt: skip
+        elif entry.standing is Standing.REFUSED:
             self.put(
                 "names-a-module", Tier.POLICY, Severity.MEDIUM, offset, name,
                 f"imports `{name}`, which {entry.why}, for a function that may use it later",
