@@ -132,3 +132,48 @@ def test_services(
 def test_a_filter_against_injections_is_seen(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text(GOOGLE)
     assert discover(tmp_path).components["armor"].facts["prompt-attack"].value is True
+
+
+def test_a_load_balancer_leads_to_the_containers_of_its_target_group(tmp_path: Path) -> None:
+    """And the containers to their database and secrets."""
+    (tmp_path / "main.tf").write_text(
+        """
+resource "aws_lb" "front" { internal = false }
+resource "aws_lb_target_group" "chat" { port = 8000 }
+resource "aws_lb_listener" "https" {
+  load_balancer_arn = aws_lb.front.arn
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.chat.arn
+  }
+}
+resource "aws_secretsmanager_secret" "key" { name = "key" }
+resource "aws_db_instance" "store" { engine = "postgres" }
+resource "aws_ecs_task_definition" "chat" {
+  family = "chat"
+  container_definitions = jsonencode([{
+    name = "chat", image = "example/chat:1.0", portMappings = [{ containerPort = 8000 }]
+    environment = [{ name = "DB_HOST", value = aws_db_instance.store.address }]
+    secrets = [{ name = "OPENAI_API_KEY", valueFrom = aws_secretsmanager_secret.key.arn }]
+  }])
+}
+resource "aws_ecs_service" "chat" {
+  task_definition = aws_ecs_task_definition.chat.arn
+  load_balancer {
+    target_group_arn = aws_lb_target_group.chat.arn
+    container_name   = "chat"
+    container_port   = 8000
+  }
+}
+"""
+    )
+    found = discover(tmp_path)
+    kinds = {c.id: c.kind for c in found.components.values()}
+    assert kinds["front"] == "app.gateway"
+    flows = {(f.source, f.target, f.verb) for f in found.flows}
+    assert {
+        ("user", "front", "calls"),
+        ("front", "chat", "calls"),
+        ("chat", "store", "calls"),
+        ("key", "chat", "reads"),
+    } <= flows

@@ -212,5 +212,6 @@ def _environment(definition: Value, shape: Shape) -> Iterator[tuple[str, Value]]
         else:
             yield str(name.data), values[0] if values else Value(None, given.place, State.UNKNOWN)
     for entry in definition.find(shape.secret_list) if shape.secret_list else ():
+        refs = tuple(r for v in entry.find("value_from") for r in v.refs)
         for name in entry.find("name"):
-            yield str(name.data), Value(None, entry.place, State.UNKNOWN, (f"secret:{name.data}",))
+            yield str(name.data), Value(None, entry.place, State.UNKNOWN, (*refs, f"secret:{name.data}"))
