@@ -95,7 +95,7 @@ def _named(loader: str, path: str, scan: Scan) -> None:
             "skops/asks-for-trust", Tier.POLICY, Severity.MEDIUM,
             f"needs `{path}`: skops loads it only when its caller trusts that, and its code isn't in the file", evidence=path[:200],
         )  # fmt: skip
-    elif entry.standing is Standing.VALUE and loader in CALLING:
+    elif entry.standing in (Standing.VALUE, Standing.FUNCTION) and loader in CALLING:
         _harm("skops/calls-unknown", f"has `{path}` called, which isn't known to be harmless", path, scan)
 
 

@@ -59,7 +59,7 @@ def _attribute(judge: Judge, owner: Imported, text: tuple[str, bool], offset: in
 def _bound(judge: Judge, made: Imported, callee: Imported, arguments: Value, offset: int) -> Value:
     """A method of an object of the file; it may be kept, and calling it is judged as calling what another call made."""
     entry = judge.knowledge.entry(made.path)
-    if not entry.library or entry.standing not in (Standing.CLASS, Standing.VALUE):
+    if not entry.library or entry.standing not in (Standing.CLASS, Standing.VALUE, Standing.FUNCTION):
         judge.put(
             "holds-a-method", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, judge.machine),
             "holds a method of an object; what calls it later, and with what, isn't known",

@@ -190,6 +190,8 @@ class Judge:
         elif entry.standing in (Standing.VALUE, Standing.UNKNOWN) and how in ("NEWOBJ", "NEWOBJ_EX"):
             # The readers take nothing but a class here, and don't set it up. What is unknown was reported when it was imported.
             pass
+        elif entry.standing is Standing.FUNCTION and how in ("NEWOBJ", "NEWOBJ_EX"):
+            self.broken(f"makes an object of `{callee}`, which is no class", offset)
         elif entry == Entry(Standing.UNKNOWN) and self._like_a_member(callee, arguments):
             self.put(
                 "sets-up-a-class", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, self.machine),

@@ -25,6 +25,7 @@ class Standing(Enum):
     CALL = "may be called"
     CLASS = "may be made without being set up, and given a state"
     VALUE = "may be named"
+    FUNCTION = "may be named, and is no class"
     REFUSED = "does harm when it is called"
     UNKNOWN = "nothing is known of it"
 
@@ -51,6 +52,9 @@ class Library:
     calls: dict[str, str] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)
+    small_classes: tuple[str, ...] = ()
+    """Names of classes in small letters, of a library of which all are known: other names in small letters are functions then."""
     refuse: dict[str, str] = field(default_factory=dict)
     """Pattern -> effect."""
     same_as: dict[str, str] = field(default_factory=dict)
@@ -67,6 +71,7 @@ class Knowledge:
         self._under: dict[str, Entry] = {}
         """Module -> what is known of everything below it."""
         self._renamed: dict[str, str] = {"posix": "os", "nt": "os", "__builtin__": "builtins", "copy_reg": "copyreg"}
+        self._small: dict[str, frozenset[str]] = {}
         self.harmful_names = frozenset(name for library in libraries for name in library.harmful_names)
         for library in libraries:
             self._add(library)
@@ -78,6 +83,7 @@ class Knowledge:
             self._put(pattern, Entry(Standing.REFUSED, effect, library.name))
         for names, standing in (
             (library.values, Standing.VALUE),
+            (library.functions, Standing.FUNCTION),
             (library.classes, Standing.CLASS),
             (library.calls, Standing.CALL),
         ):
@@ -87,6 +93,8 @@ class Knowledge:
             self._under.setdefault(root, Entry(Standing.CLASS, library=library.name))
         for module in library.not_under:
             self._under.setdefault(module, Entry(Standing.UNKNOWN, library=library.name))
+        if library.small_classes:
+            self._small[library.name] = frozenset(library.small_classes)
         self._renamed |= library.same_as
 
     def _put(self, pattern: str, entry: Entry) -> None:
@@ -117,15 +125,17 @@ class Knowledge:
         for module in _parents(path):
             below = self._under.get(module)
             if below is not None:
-                return below if below.standing is not Standing.CLASS or below.why else _by_name(path, below)
+                return below if below.standing is not Standing.CLASS or below.why else self._by_name(path, below)
         return Entry(Standing.UNKNOWN)
 
-
-def _by_name(path: str, root: Entry) -> Entry:
-    """Inside of a known library: a class by its name, else something that may be named but not called."""
-    if _CLASS.match(path.rpartition(".")[2]):
-        return root
-    return Entry(Standing.VALUE, "a part of the library", root.library)
+    def _by_name(self, path: str, root: Entry) -> Entry:
+        """Inside of a known library: a class by its name, else something that may be named but not called."""
+        name = path.rpartition(".")[2]
+        if _CLASS.match(name):
+            return root
+        small = self._small.get(root.library)
+        standing = Standing.VALUE if small is None or name in small else Standing.FUNCTION
+        return Entry(standing, "a part of the library", root.library)
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -165,6 +175,8 @@ def _read(path: Path) -> Library:
         _texts(parts, "calls"),
         _texts(parts, "classes"),
         _texts(parts, "values"),
+        _texts(parts, "functions"),
+        _list(parts, "small-classes"),
         refuse,
         _texts(parts, "same-as"),
         _list(parts, "harmful-names"),
