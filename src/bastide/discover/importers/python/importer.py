@@ -12,6 +12,7 @@ from bastide.discover.importers.kept import Kept
 from bastide.discover.importers.mcp import named_servers
 from bastide.discover.importers.objects import on_the_only_one
 from bastide.discover.importers.python.acts import does
+from bastide.discover.importers.python.crews import with_crews
 from bastide.discover.importers.python.errors import OnError, around, guarded, on_error
 from bastide.discover.importers.python.module import Function, Module, dotted, module_of, parameters, parse, scopes
 from bastide.discover.importers.python.names import Names
@@ -94,6 +95,7 @@ class _Reader:
         found += self._handed()
         problems = [p for all_ in self._problems.values() for p in all_]
         problems += [self._modules.problem] if self._modules.problem else []
+        found = list(with_crews(found, self._tree.read, problems))
         return Reading(tuple(on_the_only_one(found, self._tree.files)), tuple(problems), frozenset(self._files))
 
     def _mentions(self, file: str) -> bool:
