@@ -207,13 +207,22 @@ def _content(node: nodes.Node | None, known: Definitions, depth: int = 0) -> boo
             return any(_content(part, known, depth + 1) for part in node.iter_child_nodes())
         case nodes.CondExpr():
             return _content(node.expr1, known, depth + 1) or _content(node.expr2, known, depth + 1)
-        case nodes.Name(name=name):
-            # What goes through the content itself is a part of it, which has a text of its own.
-            through = [value for value in known.items.get(name, ()) if not _whole(value, known)]
-            given = [*known.of(node), *through]
-            unknown = name in WORDS.content and not known.of(node) and name not in known.items
-            return unknown or any(_content(value, known, depth + 1) for value in given)
+        case nodes.Name():
+            return _named(node, known, depth)
     return False
+
+
+def _named(node: nodes.Name, known: Definitions, depth: int) -> bool:
+    """Whether a variable is; each is asked once at each depth, because variables may be given each other."""
+    key = node.name, depth
+    if key not in known.content:
+        known.content[key] = False
+        # What goes through the content itself is a part of it, which has a text of its own.
+        through = [value for value in known.items.get(node.name, ()) if not _whole(value, known)]
+        given = [*known.of(node), *through]
+        unknown = node.name in WORDS.content and not known.of(node) and node.name not in known.items
+        known.content[key] = unknown or any(_content(value, known, depth + 1) for value in given)
+    return known.content[key]
 
 
 def _whole(node: nodes.Expr, known: Definitions) -> bool:

@@ -33,6 +33,8 @@ class Definitions:
         self.left = WORK
         self.constants: dict[int, Any] = {}
         """What is known of expressions already, by identity."""
+        self.content: dict[tuple[str, int], bool] = {}
+        """Whether a variable is what somebody wrote, by its name and how deep it was asked."""
         for node in tree.find_all(nodes.Macro):
             self.macros[node.name] = [parameter.name for parameter in node.args]
             for parameter, default in zip(reversed(node.args), reversed(node.defaults), strict=False):
