@@ -13,10 +13,11 @@ from pathlib import PurePosixPath
 from bastide.discover.importers.terraform.evaluate import Budget, Evaluator
 from bastide.discover.importers.terraform.module import Folder, Instance
 from bastide.discover.importers.terraform.names import environment, local_path, stage_of
+from bastide.discover.importers.terraform.overlay import overlaid, root_of
+from bastide.discover.importers.terraform.shown import Showing, plain_address, read_showing
 from bastide.discover.interface import Tree
 from bastide.discover.model import REST, Place, Problem, Reading, Resource, State, Value
 from bastide.discover.readers.hcl import Body, read_hcl
-from bastide.discover.readers.json_ import read_json
 from bastide.errors import LimitError
 
 
@@ -26,23 +27,21 @@ class Terraform:
     name = "terraform"
 
     def wants(self, path: str, head: Callable[[], str]) -> bool:
-        """`*.tf`, and JSON that is the plan or the state of Terraform."""
+        """`*.tf`, and JSON that is the plan or the state of Terraform, shown or as it is kept."""
         if path.endswith((".tf", ".tofu")):
             return True
         begin = head() if path.endswith((".json", ".tfstate")) else ""
-        return '"terraform_version"' in begin and '"format_version"' in begin
+        return '"terraform_version"' in begin and ('"format_version"' in begin or '"serial"' in begin)
 
     def read(self, tree: Tree, files: Sequence[str]) -> Reading:
         """The resources of all roots."""
         problems: list[Problem] = []
         folders = _folders(tree, [f for f in files if f.endswith((".tf", ".tofu"))], problems)
+        by_root = {root: _read_root(tree, folders, root, problems) for root in _roots(folders)}
         found: list[Resource] = []
-        for root in _roots(folders):
-            found += _read_root(tree, folders, root, problems)
+        for root, showings in _showings(tree, files, by_root, problems).items():
+            found += overlaid(by_root.get(root, []), root, showings)
         found = [_named_inside(resource) for resource in _variants(found)]
-        for file in files:
-            if file.endswith((".json", ".tfstate")):
-                found += _shown(tree, file, problems)
         return Reading(tuple(found), tuple(dict.fromkeys(problems)), frozenset(files))
 
 
@@ -159,27 +158,20 @@ def _named_inside(resource: Resource) -> Resource:
 
 
 # --- plans and states ---------------------------------------------------------------------------------------------------
-def _shown(tree: Tree, file: str, problems: list[Problem]) -> Iterator[Resource]:
-    """`terraform show -json`: values after planning or applying."""
-    text = tree.read(file)
-    if text is None:
-        return
-    root, wrong = read_json(text, file)
-    problems += wrong
-    for values in (*root.find("planned_values"), *root.find("values")) if root is not None else ():
-        yield from _shown_module(values, file)
-
-
-def _shown_module(values: Value, file: str) -> Iterator[Resource]:
-    pending = list(values.find("root_module"))
-    while pending:
-        module = pending.pop()
-        pending += module.find("child_modules")
-        for resource in module.find("resources"):
-            address = next((str(v.data) for v in resource.find("address")), "")
-            kind = next((str(v.data) for v in resource.find("type")), "")
-            name = next((str(v.data) for v in resource.find("name")), address)
-            body = next(iter(resource.find("values")), resource)
-            if address and kind:
-                mode = "data." if any(v.data == "data" for v in resource.find("mode")) else ""
-                yield Resource(f"{file}: {address}", f"{mode}{kind}", name, body, resource.place, scope=file)
+def _showings(
+    tree: Tree, files: Sequence[str], by_root: Mapping[str, Sequence[Resource]], problems: list[Problem]
+) -> dict[str, list[Showing]]:
+    """Each root with its plans and states; one that belongs to none is a root of its own, called like the file."""
+    found: dict[str, list[Showing]] = {root: [] for root in by_root}
+    declared = {root: frozenset(plain_address(r.id.partition(": ")[2]) for r in all_) for root, all_ in by_root.items()}
+    for file in files:
+        text = tree.read(file) if file.endswith((".json", ".tfstate")) else None
+        showing = read_showing(text, file) if text is not None else None
+        if isinstance(showing, str):
+            problems.append(Problem(Place(file), showing))
+        elif showing is not None:
+            root = root_of(showing, declared, posixpath.dirname(file))
+            root = file if root is None else root
+            found.setdefault(root, []).append(showing)
+            declared.setdefault(root, showing.addresses)
+    return found

@@ -289,13 +289,7 @@ class Instance:
         for name, (node, place) in body.attributes.items():
             if name in _META:
                 continue
-            value = evaluator.value(node)
-            if (
-                isinstance(value.data, str)
-                and value.data.lstrip()[:1] in ("{", "[")
-                and ("policy" in name or "definition" in name or name == "body")
-            ):
-                value = _parsed(value)
+            value = document_in(name, evaluator.value(node))
             found[name] = (
                 value if isinstance(value.data, (Mapping, tuple)) else replace(value, place=replace(place, end=0))
             )
@@ -370,7 +364,12 @@ def _conditional(value: Value, ref: str) -> Value:
     return replace(value, state=State.CONDITIONAL, refs=(*value.refs, ref)) if value.state is State.KNOWN else value
 
 
-def _parsed(value: Value) -> Value:
+def document_in(name: str, value: Value) -> Value:
+    """The document that an attribute such as `policy` or `container_definitions` holds as JSON; anything else as it is."""
+    if not isinstance(value.data, str) or value.data.lstrip()[:1] not in ("{", "["):
+        return value
+    if "policy" not in name and "definition" not in name and name != "body":
+        return value
     first = value.place.line + (1 if value.place.end else 0)
-    root, problems = read_json(str(value.data), value.place.file, first)
+    root, problems = read_json(value.data, value.place.file, first)
     return root if root is not None and not problems else value
