@@ -51,6 +51,7 @@ DISAGREED = {
     "an argument across the end of a frame": b"\x80\x04\x95" + struct.pack("<Q", 2) + b"M\x01\x02.",
     "a frame in a frame": b"\x80\x04\x95" + struct.pack("<Q", 20) + b"\x95" + struct.pack("<Q", 2) + b"N.",
     "a frame longer than the file": b"\x80\x04\x95" + struct.pack("<Q", 99) + b"N.",
+    "an empty state for what takes none": b"N\x89b.",
     "MEMOIZE after a sparse memo": b"\x80\x04Nr\x00\x00\x01\x00\x94.",
 }
 

@@ -10,6 +10,8 @@ from bastide.verify.artifacts.pickles.leap import ELASTIC
 from bastide.verify.artifacts.pickles.state import MAX_KEPT, NO_FRAME, End, State, Stopped, Unseen
 from bastide.verify.artifacts.pickles.values import BUFFER, DICT, FROZENSET, LIST, SET, Imported, Items, Plain, Value
 
+_NONE = ord("N")
+
 # Containers
 
 
@@ -256,6 +258,9 @@ def _newobj_ex(vm: State) -> None:
 def _build(vm: State) -> None:
     state = vm.pop()
     target = vm.top()
+    none = isinstance(state, int) and vm.data[state] == _NONE
+    if isinstance(target, (int, tuple, Plain, Items)) and not none:
+        vm.disagree("BUILD of something that takes no state: with an empty one only the Python reader goes on")
     vm.pos = vm.observer.changed(target, state, "BUILD", vm.pos)
 
 
