@@ -162,3 +162,10 @@ def test_a_defect_of_an_importer_hides_nothing_of_others() -> None:
     found = read(Tree(("x",), lambda _: ""), (Broken(),))  # type: ignore[arg-type]
     assert found.problems[0].hides
     assert "broken" in found.problems[0].message
+
+
+def test_a_key_that_is_written_otherwise_is_read_where_it_stands() -> None:
+    """Names are compared without case and hyphens, so `uses-` is found as `uses`."""
+    whole(
+        {".github/workflows/w.yml": "on: push\njobs:\n  a:\n    steps:\n      - {uses-: a/b@v1}\n      - {RUN: make}\n"}
+    )

@@ -86,18 +86,17 @@ def _steps(job: Value, prefix: str, file: str, shared: Mapping[str, Value | None
             str(number),
         )
         body = {k: v for k, v in {**shared, **step.data}.items() if v is not None}
-        if isinstance(uses := next((v.data for v in step.find("uses")), None), str):
-            action, _, version = uses.partition("@")
-            body["action"] = Value(action, step.data["uses"].place)
-            body["version"] = filled(Value(version, step.data["uses"].place), GITHUB)
-        if isinstance(run := next((v.data for v in step.find("run")), None), str):
+        uses, run = (next((v for v in step.find(k) if isinstance(v.data, str)), None) for k in ("uses", "run"))
+        if uses is not None:
+            action, _, version = uses.data.partition("@")
+            body["action"] = Value(action, uses.place)
+            body["version"] = filled(Value(version, uses.place), GITHUB)
+        if run is not None:
             # One line of a script each, with its own place.
-            start = step.data["run"].place.line + ("\n" in run)
-            lines = enumerate(run.split("\n")[:2000])
-            body["command"] = Value(
-                tuple(Value(t, Place(file, start + n)) for n, t in lines if t.strip()), step.data["run"].place
-            )
-        place = step.data["uses"].place if "uses" in step.data else step.place
+            start = run.place.line + ("\n" in run.data)
+            lines = enumerate(run.data.split("\n")[:2000])
+            body["command"] = Value(tuple(Value(t, Place(file, start + n)) for n, t in lines if t.strip()), run.place)
+        place = uses.place if uses is not None else step.place
         yield Resource(
             f"{prefix}.steps.{said}", "github/step", said, Value(body, step.place), place, scope=file, part_of=prefix
         )
