@@ -111,7 +111,10 @@ def test_what_is_merged_from_elsewhere_is_not_known(tmp_path: Path) -> None:
 def test_a_function_of_sam_has_the_role_of_its_policies(tmp_path: Path) -> None:
     found = _found(tmp_path, "template.yaml", SAM)
     assert _privileges(found) == {"wildcard"}
-    assert {(f.source, f.verb, f.target) for f in found.flows} == {("chat", "runs-as", "chatrole")}
+    assert {(f.source, f.verb, f.target) for f in found.flows} == {
+        ("chat", "runs-as", "chatrole"),
+        ("chat", "calls", "amazon-bedrock"),
+    }
 
 
 def test_policies_of_templates_belong_to_their_roles(tmp_path: Path) -> None:
@@ -124,6 +127,7 @@ def test_methods_of_constructs_give_rights_and_say_who_uses_what(tmp_path: Path)
     assert {(f.source, f.verb, f.target) for f in found.flows} == {
         ("answer", "runs-as", "role"),
         ("answer", "calls", "orders"),
+        ("answer", "calls", "amazon-bedrock"),
     }
 
 

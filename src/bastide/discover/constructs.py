@@ -16,29 +16,47 @@ _SERVICES: Mapping[str, str] = {
     name.lower(): name
     for name in (
         "Bedrock", "BedrockAgentCore", "SageMaker", "OpenSearchServerless", "OpenSearchService", "Kendra", "Lex", "QBusiness", "S3Vectors", "Lambda",
-        "S3", "DynamoDB", "IAM", "ApiGateway", "ApiGatewayV2", "ECS", "AppRunner", "RDS", "SecretsManager",
+        "S3", "DynamoDB", "IAM", "ApiGateway", "ApiGatewayV2", "ECS", "AppRunner", "RDS", "SecretsManager", "SQS", "SNS", "Kinesis",
+        "StepFunctions", "AppSync", "Cognito", "ElastiCache", "DocDB", "Neptune", "ElasticLoadBalancingV2", "SSM", "CloudFront",
     )
 }  # fmt: skip
 _HIGHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "lambda": {"AWS::Lambda::Function": ("Function", "DockerImageFunction")},
-    "lambda_python_alpha": {"AWS::Lambda::Function": ("PythonFunction",)},
+    "lambda": {"AWS::Lambda::Function": ("Function", "DockerImageFunction", "SingletonFunction")},
+    "lambda_python": {"AWS::Lambda::Function": ("PythonFunction",)},
     "lambda_nodejs": {"AWS::Lambda::Function": ("NodejsFunction",)},
+    "lambda_go": {"AWS::Lambda::Function": ("GoFunction",)},
     "s3": {"AWS::S3::Bucket": ("Bucket",)},
     "dynamodb": {"AWS::DynamoDB::Table": ("Table", "TableV2")},
+    "sqs": {"AWS::SQS::Queue": ("Queue",)},
+    "sns": {"AWS::SNS::Topic": ("Topic",)},
+    "kinesis": {"AWS::Kinesis::Stream": ("Stream",)},
+    "rds": {
+        "AWS::RDS::DBCluster": ("DatabaseCluster", "ServerlessCluster", "DatabaseClusterFromSnapshot"), "AWS::RDS::DBInstance": ("DatabaseInstance",),
+    },
+    "docdb": {"AWS::DocDB::DBCluster": ("DatabaseCluster",)},
+    "neptune": {"AWS::Neptune::DBCluster": ("DatabaseCluster",)},
+    "secretsmanager": {"AWS::SecretsManager::Secret": ("Secret",)},
     "iam": {"AWS::IAM::Role": ("Role",)},
-    "apigateway": {"AWS::ApiGateway::RestApi": ("RestApi", "LambdaRestApi")},
-    "apigatewayv2": {"AWS::ApiGatewayV2::Api": ("HttpApi",)},
+    "apigateway": {"AWS::ApiGateway::RestApi": ("RestApi", "LambdaRestApi", "SpecRestApi", "StepFunctionsRestApi")},
+    "apigatewayv2": {"AWS::ApiGatewayV2::Api": ("HttpApi", "WebSocketApi")},
+    "appsync": {"AWS::AppSync::GraphQLApi": ("GraphqlApi",)},
+    "cognito": {"AWS::Cognito::UserPool": ("UserPool",)},
+    "stepfunctions": {"AWS::StepFunctions::StateMachine": ("StateMachine",)},
+    "opensearchservice": {"AWS::OpenSearchService::Domain": ("Domain",)},
+    "opensearchserverless": {"AWS::OpenSearchServerless::Collection": ("VectorCollection",)},
+    "sagemaker": {
+        "AWS::SageMaker::Model": ("Model",), "AWS::SageMaker::Endpoint": ("Endpoint",), "AWS::SageMaker::EndpointConfig": ("EndpointConfig",),
+    },
     "bedrock": {
         "AWS::Bedrock::Agent": ("Agent",), "AWS::Bedrock::Guardrail": ("Guardrail",), "AWS::Bedrock::Prompt": ("Prompt",),
-        "AWS::Bedrock::KnowledgeBase": ("KnowledgeBase", "VectorKnowledgeBase"), "AWS::Bedrock::DataSource": ("S3DataSource",),
+        "AWS::Bedrock::KnowledgeBase": ("KnowledgeBase", "VectorKnowledgeBase", "GraphKnowledgeBase", "KendraKnowledgeBase"),
+        "AWS::Bedrock::DataSource": ("S3DataSource", "WebCrawlerDataSource"),
     },
-    "bedrock_alpha": {
-        "AWS::Bedrock::Agent": ("Agent",), "AWS::Bedrock::Guardrail": ("Guardrail",), "AWS::Bedrock::Prompt": ("Prompt",),
-    },
-    "bedrock_agentcore_alpha": {
+    "bedrock_agentcore": {
         "AWS::BedrockAgentCore::Runtime": ("Runtime",), "AWS::BedrockAgentCore::Gateway": ("Gateway",), "AWS::BedrockAgentCore::Memory": ("Memory",),
     },
 }  # fmt: skip
+"""Module, without `aws_` and `_alpha` -> what its constructs make."""
 _CALL = re.compile(
     r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@aws-cdk|cdklabs\.generative_ai_cdk_constructs|@cdklabs/generative-ai-cdk-constructs)"
     r"[./](?:aws[-_])?([a-z0-9_-]+)\.(\w+)(?:\.from(?:_\w+|[A-Z]\w*))?\Z"
@@ -63,7 +81,7 @@ def _made(call: str) -> str:
     match = _CALL.match(call)
     if match is None:
         return ""
-    module, name = match[1].replace("-", "_").rstrip("_"), match[2]
+    module, name = re.sub(r"_alpha\Z", "", match[1].replace("-", "_").rstrip("_")), match[2]
     service = _SERVICES.get(module.replace("_", ""))
     if name.startswith("Cfn") and service:
         return f"AWS::{service}::{name.removeprefix('Cfn')}"
@@ -81,6 +99,8 @@ def _resource(call: Resource, type_: str, parts: Mapping[str, Resource]) -> Reso
         body[REST] = Value(None, call.place, State.UNKNOWN)
     named = given.get("1", given.get("id"))
     name = str(named.data) if named is not None and isinstance(named.data, str) else call.name
+    if name in ("Resource", "Default"):
+        name = call.name
     return replace(call, type=type_, name=name, body=replace(call.body, data=body), part_of="")
 
 

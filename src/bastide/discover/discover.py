@@ -29,6 +29,7 @@ from bastide.discover.rights import with_rights
 from bastide.discover.settings import with_settings
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
+from bastide.discover.wires import with_wires
 from bastide.errors import Diagnostic, InputError, Location
 from bastide.plan.load import parse_plan
 from bastide.plan.model import Plan
@@ -50,6 +51,7 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     placed = rest
     for step in (
         with_constructs,
+        with_wires,
         with_rights,
         with_handlers,
         with_apis,

@@ -19,13 +19,19 @@ def by_those_who_run(
     flows: Sequence[tuple[Group, Group, LinkRule, Place]],
 ) -> Iterator[tuple[Group, Group, LinkRule, Place]]:
     """What an identity may call, those call that run as it; an identity that nothing runs as keeps its flows."""
+    runs = who_run(flows)
+    for source, target, rule, place in flows:
+        who = runs[id(source)] if source.kind.startswith("identity.") and id(source) in runs else [source]
+        yield from ((one, target, rule, place) for one in who)
+
+
+def who_run(flows: Iterable[tuple[Group, Group, LinkRule, Place]]) -> dict[int, list[Group]]:
+    """`id()` of an identity -> what runs as it."""
     runs: dict[int, list[Group]] = defaultdict(list)
     for source, target, rule, _ in flows:
         if rule.verb == "runs-as":
             runs[id(target)].append(source)
-    for source, target, rule, place in flows:
-        who = runs[id(source)] if source.kind.startswith("identity.") and id(source) in runs else [source]
-        yield from ((one, target, rule, place) for one in who)
+    return runs
 
 
 def merged(flows: Iterable[tuple[Group, Group, LinkRule, Place]], found: Mapping[int, Found]) -> Iterator[FoundFlow]:

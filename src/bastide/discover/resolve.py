@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bastide.discover.flows import by_those_who_run, merged
+from bastide.discover.components import component
+from bastide.discover.flows import by_those_who_run, merged, who_run
 from bastide.discover.hosts import Hosts
 from bastide.discover.identify import identified
 from bastide.discover.interpret import Fact, Interpreter, Piece, Pointer, as_text, decide, normal
-from bastide.discover.local import LOCAL
 from bastide.discover.model import REST, Place, Resource, State, Value
 from bastide.discover.programs import named
 from bastide.discover.result import Found, FoundFlow
@@ -70,6 +70,8 @@ class _Resolver:
         self._named: dict[str, Group] = {}
         self._flows: list[tuple[Group, Group, LinkRule, Place]] = []
         self._hosts = Hosts(self._named)
+        self._open: list[tuple[Piece, Pointer]] = []
+        """What is made only where nothing of its kind was found."""
 
     def result(self) -> tuple[list[Found], list[FoundFlow]]:
         self._join_variants()
@@ -79,7 +81,8 @@ class _Resolver:
             for piece in self._pieces:
                 act(piece)
         self._flows = list(by_those_who_run(self._flows))
-        found = identified(self._distinct(), self._found)
+        self._otherwise()
+        found = identified(self._distinct(), component)
         return list(found.values()), list(merged(self._flows, found))
 
     def _distinct(self) -> list[Group]:
@@ -168,8 +171,8 @@ class _Resolver:
                 self._named[name] = first
 
     # --- what is named -------------------------------------------------------------------------------------------
-    def _make(self, piece: Piece, pointer: Pointer) -> None:
-        rule, home = pointer.rule, self._home(piece)
+    def _make(self, piece: Piece, pointer: Pointer, home: Group) -> None:
+        rule = pointer.rule
         if not pointer.name or (rule.prefix == "outside" and self._hosts.declared(pointer.name)):
             return
         key = f"{rule.prefix or rule.kind}:{normal(rule.prefix, pointer.name)}"
@@ -229,7 +232,26 @@ class _Resolver:
 
     def _made_by(self, piece: Piece) -> None:
         for pointer in piece.makes:
-            self._make(piece, pointer)
+            if isinstance(pointer.rule, Make) and pointer.rule.otherwise:
+                self._open.append((piece, pointer))
+            else:
+                self._make(piece, pointer, self._home(piece))
+
+    def _otherwise(self) -> None:
+        """Who may use a service but shows no part of it that he uses, uses the only part that is named at all, or some part of it."""
+        runs = who_run(self._flows)
+        for piece, pointer in self._open:
+            rule, home = pointer.rule, self._home(piece)
+            for one in runs.get(id(home), [home]):
+                ends = ((b if rule.back else a, a if rule.back else b) for a, b, _, _ in self._flows)
+                if any(near is one and fits(far.kind, rule.only or (rule.kind,)) for near, far in ends):
+                    continue
+                groups = dict.fromkeys((*self._groups.values(), *self._named.values()))
+                named = [g for g in groups if g.kind == rule.kind and _platform(g) == rule.platform]
+                if len(named) == 1:
+                    self._flow(one, named[0], rule, piece, pointer.value.place)
+                else:
+                    self._make(piece, pointer, one)
 
     def _linked(self, piece: Piece) -> None:
         for pointer in piece.links:
@@ -330,70 +352,18 @@ class _Resolver:
         source, target = (other, home) if rule.back else (home, other)
         self._flows.append((source, target, rule, place))
 
-    # --- the result ----------------------------------------------------------------------------------------------
-    def _found(self, group: Group, id_: str) -> Found:
-        pieces = sorted(group.pieces, key=lambda p: p.type is None or p.type.weak)
-        facts: dict[str, Fact] = {}
-        for piece in pieces:
-            for name, fact in piece.facts.items() if piece.resource.variant != LOCAL else ():
-                facts[name] = _together(facts[name], fact) if name in facts else fact
-        for name, fact in group.facts.items():
-            if name not in facts or facts[name].state in (State.DEFAULT, State.UNKNOWN):
-                facts[name] = fact
-        places = [
-            *(p.resource.place for p in pieces),
-            *(v for p in pieces for v in p.resource.via),
-            *(pointer.value.place for _, pointer in group.made),
-            *group.doing,
-        ]
-        first = next((p for p in pieces if p.type and not p.type.tells_of), None)
-        if first is not None and first.type is not None:
-            places = [*_telling(first), *places]
-        made = next((m for _, m in group.made), None)
-        name = first.label if first else made.name if made else ""
-        if made is not None and first is None and isinstance(made.rule, Make) and made.rule.name:
-            name = made.rule.name.replace("{}", made.name)
-        platform = first.type.platform if first and first.type else made.rule.platform if made else ""
-        confidence = max([p.resource.confidence * (p.type.confidence if p.type else 1.0) for p in pieces], default=0.8)
-        return Found(
-            id_,
-            group.kind,
-            name,
-            platform,
-            facts,
-            tuple(dict.fromkeys(places)),
-            confidence,
-            tuple(pieces),
-            _scope(pieces),
-        )
-
 
 _MORE = {"privileges": ("broad", "wildcard")}
 """Values that add up: of several roles the widest counts."""
 
 
+def _platform(group: Group) -> str:
+    own = (p.type.platform for p in group.pieces if p.type is not None and p.type.kind)
+    return next(own, next((m.rule.platform for _, m in group.made), ""))
+
+
 def _refs(value: Value) -> list[str]:
     return [*value.refs, *(r for _, leaf in value.leaves() for r in leaf.refs)]
-
-
-def _telling(piece: Piece) -> list[Place]:
-    """Where the attribute stands that decided about the kind."""
-    paths = piece.type.where if piece.type else {}
-    places = [v.place for path in paths if not path.startswith("$") for v in piece.resource.find(path)]
-    return [piece.resource.place, *places]
-
-
-def _together(one: Fact, other: Fact) -> Fact:
-    """Two variants of a thing may differ in a fact."""
-    if one.value == other.value or other.state is State.UNKNOWN:
-        return one
-    if one.state is State.UNKNOWN or one.state is State.DEFAULT:
-        return other
-    return replace(one, state=State.CONDITIONAL) if other.state is not State.DEFAULT else one
-
-
-def _scope(pieces: list[Piece]) -> str:
-    return next((p.resource.scope for p in pieces if p.resource.scope), "")
 
 
 __all__ = ["Group", "Value", "resolve"]

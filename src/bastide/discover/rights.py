@@ -23,6 +23,13 @@ _UNLIMITED = (
     "bedrock:ListFoundationModels", "textract:*", "comprehend:Detect*", "polly:SynthesizeSpeech", "rekognition:Detect*",
 )  # fmt: skip
 """Actions for which `*` is no wide right: the service knows no narrower resource, or what is reached is telemetry."""
+_SERVICES: Mapping[str, tuple[str, ...]] = {
+    "models": ("bedrock:InvokeModel*", "bedrock:Converse*", "bedrock:Invoke[*]", "bedrock:[*]"),
+    "endpoints": ("sagemaker:InvokeEndpoint*",),
+    "agents": ("bedrock:InvokeAgent", "bedrock-agentcore:InvokeAgentRuntime*"),
+    "knowledge": ("bedrock:Retrieve*",),
+}
+"""What a statement allows to use, by the name of the statement's part that says so."""
 _GRANT = re.compile(r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@?cdklabs)\b.*\.grant_?[A-Za-z_]*\Z")
 _ADDED = re.compile(
     r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib)\b.*\.add_?to_?(?:role_?|principal_?)?policy\Z", re.IGNORECASE
@@ -77,6 +84,9 @@ def _statement(value: Value) -> Value | None:
     if principals is not None:
         parts["Principal"] = _principals(principals)
     actions = [str(v.data) for v in value.find("Action") + value.find("actions")]
+    for name, wanted in _SERVICES.items():
+        if used := [v for v in value.find("Action") + value.find("actions") if fits(str(v.data), wanted)]:
+            parts[name] = Value(name, used[0].place)
     if actions and all(fits(a, _UNLIMITED) for a in actions):
         parts = {key: v for key, v in parts.items() if key not in ("Action", "Resource")}
     elif "Resource" in parts:

@@ -108,6 +108,8 @@ class Make(LinkRule, frozen=True, forbid_unknown_fields=True, rename="kebab", kw
     """One for each value (else the first)."""
     split: str = ""
     """What separates names in one text."""
+    otherwise: bool = False
+    """Only where who acts has no flow to anything of the kind: a right to use a service says less than what is used of it."""
     name: str = ""
     """Display name; `{}` stands for what was found. Without `{}` it is the name that counts, whatever was found."""
 

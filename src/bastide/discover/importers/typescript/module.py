@@ -32,10 +32,11 @@ FUNCTIONS = frozenset(
     {"function_declaration", "generator_function_declaration", "function_expression", "generator_function", "arrow_function", "method_definition"}
 )  # fmt: skip
 CLASSES = frozenset({"class_declaration", "abstract_class_declaration", "class"})
+INTERFACES = frozenset({"interface_declaration"})
 _WANTED = (
     *sorted(FUNCTIONS | CLASSES), "import_statement", "export_statement", "variable_declarator", "assignment_expression",
     "augmented_assignment_expression", "call_expression", "new_expression", "public_field_definition", "required_parameter",
-    "optional_parameter", "pair",
+    "optional_parameter", "pair", "interface_declaration",
 )  # fmt: skip
 _WRAPPED = frozenset(
     {"parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression", "type_assertion", "await_expression"}
@@ -210,6 +211,7 @@ class _Collector:
             "assignment_expression": self._assignment, "augmented_assignment_expression": self._assignment,
             "call_expression": self._call, "new_expression": self._call,
             "public_field_definition": self._field, "required_parameter": self._parameter, "optional_parameter": self._parameter, "pair": self._pair,
+            "interface_declaration": self._interface,
         }  # fmt: skip
 
     def collect(self, nodes: list[Node]) -> None:
@@ -242,6 +244,17 @@ class _Collector:
             _bind(inner, text_of(single), Binding(ref(inner)))
         self._module.scopes[node.id] = inner
         self._open.append((node.end_byte, inner))
+
+    def _interface(self, node: Node, scope: Scope) -> None:
+        """What is declared of an interface's properties is known of every object of it."""
+        named, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        inner = Scope(text_of(named), scope, {}, True, scope.depth + 1, node)
+        for member in body.named_children if body is not None else ():
+            if member.type == "property_signature" and (type_ := type_name(member.child_by_field_name("type"))):
+                inner.names[text_of(member.child_by_field_name("name"))] = Binding(ref(inner), type=type_)
+        if inner.names:
+            _bind(scope, text_of(named), Binding(ref(scope), node))
+            self._module.scopes[node.id] = inner
 
     def _parameter(self, node: Node, scope: Scope) -> None:
         pattern, typed = node.child_by_field_name("pattern"), node.child_by_field_name("type")

@@ -13,6 +13,7 @@ from tree_sitter import Node
 from bastide.discover.importers.typescript.module import (
     CLASSES,
     FUNCTIONS,
+    INTERFACES,
     Binding,
     Call,
     Module,
@@ -86,8 +87,12 @@ class Names:
         return call.name
 
     def callee(self, call: Call, module: Module) -> Here | None:
-        """The function of the tree that a call calls. It isn't remembered: that would hold its module."""
+        """The function of the tree that a call calls, of a class its constructor. It isn't remembered: that would hold its module."""
         target = self.target(_function(call.node), call.scope, module)
+        if isinstance(target, Here) and target.node.type in CLASSES:
+            inner = target.module.scopes.get(target.node.id)
+            made = inner.names.get("constructor") if inner is not None else None
+            return Here(target.module, made.node, made.scope) if made is not None and made.node is not None else None
         return target if isinstance(target, Here) and target.node.type in FUNCTIONS else None
 
     def target(self, node: Node | None, scope: Scope, module: Module, depth: int = 0) -> Target:
@@ -104,9 +109,14 @@ class Names:
             return self._member_of(node, index, scope, module, depth) if index is not None else None
         if node.type in ("call_expression", "new_expression"):
             return self._result(node, scope, module, depth + 1)
-        if node.type in FUNCTIONS or node.type in CLASSES or node.type == "object":
+        if node.type in FUNCTIONS or node.type in CLASSES or node.type in INTERFACES or node.type == "object":
             return Here(module, node, scope)
         return None
+
+    def object(self, node: Node, scope: Scope, module: Module) -> Target:
+        """What an expression stands for, where that is more than the declaration of what it may be."""
+        target = self.target(node, scope, module)
+        return None if isinstance(target, Here) and target.node.type in INTERFACES else target
 
     def _result(self, call: Node, scope: Scope, module: Module, depth: int) -> Target:
         """What a call returns: the library's name stands for its results too."""
@@ -265,6 +275,9 @@ class Names:
                 and (value := prop(target.node, name)) is not None
             ):
                 return Binding(ref(target.scope), value), target.module
+            if isinstance(target, Here) and target.node.type in CLASSES:
+                made = target.module.scopes.get(target.node.id)
+                return (made.names.get(name) if made is not None else None), target.module
         return None, None
 
 

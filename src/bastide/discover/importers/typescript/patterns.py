@@ -72,6 +72,13 @@ def bound_names(pattern: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[str
                 yield from bound_names(value, (*path, constant(key) or text_of(key)))
 
 
+def parameters(function: Node) -> Iterator[tuple[str, int]]:
+    """The names of a function's parameters, with their lines."""
+    given = function.child_by_field_name("parameters")
+    for node in (given.named_children if given is not None else [])[:50]:
+        yield text_of(node.child_by_field_name("pattern") or node)[:100], line_of(node)
+
+
 def type_name(annotation: Node | None) -> str:
     """The name in a type annotation, when it is only a name (or one or nothing): `: Server | null`."""
     if annotation is None or not annotation.named_children:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -14,9 +15,11 @@ from bastide.discover.importers.typescript.acts import SHELL, commands
 from bastide.discover.importers.typescript.given import Given
 from bastide.discover.importers.typescript.module import CLASSES, FUNCTIONS, Call, Module, Scope, bare
 from bastide.discover.importers.typescript.names import Here, Library, Names, Space, returns
-from bastide.discover.importers.typescript.patterns import constant, line_of, text_of
+from bastide.discover.importers.typescript.paths import joined
+from bastide.discover.importers.typescript.patterns import constant, line_of, parameters, text_of
 from bastide.discover.model import REST, Place, State, Value
 
+CONSTRUCTS = re.compile(r"js:(?:aws-cdk-lib|@aws-cdk/|@cdklabs/|@aws-amplify/|@aws-solutions-constructs/)")
 _DEPTH = 12
 _ITEMS = 200
 _CALLED = 400
@@ -193,7 +196,7 @@ class Evaluator:
         if found is not None and found[0].id != node.id:
             value = self.value(*found, depth + 1)
             return Value(value.data, place if value.refs else value.place, value.state, value.refs, value.text)
-        target = self._names.target(node, scope, module)
+        target = self._names.object(node, scope, module)
         if isinstance(target, Here):
             if target.node.id in target.module.ids and target.node.type not in FUNCTIONS:
                 return Value(None, place, State.UNKNOWN, (target.module.ids[target.node.id],), text_of(node)[:200])
@@ -203,10 +206,17 @@ class Evaluator:
             return self._called(node, scope, module, depth)
         if not isinstance(target, (Here, Space)) and (given := self._argument(node, scope, module, depth)) is not None:
             return given
-        if target is None and (of := self._property(node, scope, module, depth)) is not None:
+        if not isinstance(target, Space) and (of := self._property(node, scope, module, depth)) is not None:
             return of
         text = target.name if isinstance(target, Library) else text_of(node)[:200]
-        return Value(None, place, State.UNKNOWN, (), text)
+        return Value(None, place, State.UNKNOWN, self._part(node, target, scope, module, depth), text)
+
+    def _part(self, node: Node, target: object, scope: Scope, module: Module, depth: int) -> tuple[str, ...]:
+        """`table.tableName` is made from the table, where the object is one that declares something."""
+        of = node.child_by_field_name("object")
+        if of is None or not (isinstance(target, Library) and CONSTRUCTS.match(target.name)):
+            return ()
+        return self.value(of, scope, module, depth + 1).refs
 
     def _argument(self, node: Node, scope: Scope, module: Module, depth: int) -> Value | None:
         """A parameter is what the calls of its function give it."""
@@ -252,9 +262,15 @@ class Evaluator:
                 values = [self.value(n, inner, target.module, depth + 1) for n in found[:_WAYS]]
                 value = values[0] if len(values) == 1 else _either(values)
                 return Value(value.data, place if value.refs else value.place, value.state, value.refs, value.text)
-        return Value(
-            None, place, State.UNKNOWN, (), target.name if isinstance(target, Library) else text_of(node)[:200]
-        )
+        arguments = node.child_by_field_name("arguments")
+        refs: tuple[str, ...] = ()
+        if isinstance(target, Library) and function is not None and arguments is not None:
+            given = [self.value(n, scope, module, depth + 1) for n in arguments.named_children[:_WAYS]]
+            if (path := joined(target.name, given)) is not None:
+                return Value(path, place, State.CONDITIONAL)
+            refs = self._part(function, target, scope, module, depth)
+        text = target.name if isinstance(target, Library) else text_of(node)[:200]
+        return Value(None, place, State.UNKNOWN, refs, text)
 
     def _passed(self, node: Node, function: Node, scope: Scope, module: Module, depth: int) -> Value | None:
         """`tools.filter(...)` is of the tools, `Object.values(tools)` too."""
@@ -332,7 +348,7 @@ class Evaluator:
         place = Place(module.file, line_of(function))
         found = {
             "calls": Value(self.calls(function, module), place),
-            "parameters": Value(tuple(parameters(function, module)), place),
+            "parameters": Value(tuple(Value(n, Place(module.file, line)) for n, line in parameters(function)), place),
         }
         shell = commands(function, module, self._names, _inside) if function.type in FUNCTIONS else None
         return found if shell is None else {**found, SHELL: shell}
@@ -369,14 +385,6 @@ def _inside(function: Node, module: Module) -> Iterator[Call]:
         if call.start >= function.end_byte:
             break
         yield call
-
-
-def parameters(function: Node, module: Module) -> Iterator[Value]:
-    """The names of a function's parameters."""
-    given = function.child_by_field_name("parameters")
-    for node in (given.named_children if given is not None else [])[:50]:
-        pattern = node.child_by_field_name("pattern") or node
-        yield Value(text_of(pattern)[:100], Place(module.file, line_of(node)))
 
 
 def _either(values: Sequence[Value]) -> Value:
