@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bastide.verify.artifacts.model import Severity, Tier
+from bastide.verify.artifacts.pickles import iterators
+from bastide.verify.artifacts.pickles.iterators import ENDLESS, Rule, costs, made_by
 from bastide.verify.artifacts.pickles.knowledge import Standing
 from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
-from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Made, Plain, Value
+from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Items, Made, Plain, Value
 
 if TYPE_CHECKING:
     from bastide.verify.artifacts.pickles.judge import Judge
@@ -24,13 +25,12 @@ _TYPES = {
     "AttrGetterType": ("operator", "attrgetter"),
 }
 """Names that dill has for types that `types` doesn't have."""
+_TYPES_BY = frozenset({"_operator.getitem", "operator.getitem", "builtins.type", "types.GenericAlias"})
 _IMPORTS = frozenset({"cloudpickle.cloudpickle.subimport", "dill._dill._import_module"})
 _CODE = "types.CodeType"
 SHARED = _IMPORTS | {"logging.getLogger"}
 """Calls that give what the whole program uses, and no object of the file."""
-_ENDLESS = frozenset({"builtins.range", "itertools.count"})
 _METHOD = re.compile(r"<(?:method|slot wrapper) '(\w+)' of '(\w+)' objects>\Z")
-Rule = Callable[["Judge", Imported, Value, int], Value]
 
 
 def _getattr(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
@@ -42,6 +42,9 @@ def _getattr(judge: Judge, callee: Imported, arguments: Value, offset: int) -> V
                 case Made(by=Imported() as by, arguments=(module,)) if by.path in _IMPORTS:
                     if known := judge.machine.text(module):
                         return _attribute(judge, Imported(known[0], "", offset), text, offset)
+                case int() | tuple() | Plain() | Items() if not text[1] and not text[0].startswith("_"):
+                    # A method of data; calling it is judged as calling what another call made.
+                    return Made(callee, UNKNOWN, offset)
                 case Made(by=Imported() as made) if not text[1] and not text[0].startswith("__"):
                     return _bound(judge, made, callee, arguments, offset)
     judge.put(
@@ -181,29 +184,50 @@ def _bytes(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Val
 def _fill(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
     """Containers. Honest ones are given what stands in the file, and no number from which they would make as many things."""
     match arguments:
-        case (Made(by=Imported() as by), *_) if judge.knowledge.canonical(by.path) in _ENDLESS:
-            _costs(judge, callee, arguments, offset)
+        case (items, *_) if made_by(items, judge, ENDLESS):
+            costs(judge, callee, arguments, offset)
         case (int() as literal,) if callee.name == "bytearray" and judge.machine:
             if isinstance(read_literal(judge.machine.data, literal), int):
-                _costs(judge, callee, arguments, offset)
+                costs(judge, callee, arguments, offset)
     return Made(callee, UNKNOWN, offset)
 
 
-def _costs(judge: Judge, callee: Imported, arguments: Value, offset: int) -> None:
-    judge.put(
-        "takes-memory", Tier.MALFORMED, Severity.MEDIUM, offset, shown_call(callee, arguments, judge.machine),
-        "takes as much memory as a number in the file says; nobody writes that but to exhaust what loads it",
-    )  # fmt: skip
-
-
-def _iter(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+def _type(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """`type(None)` and the like, which have no other name."""
     match arguments:
-        case (int() | tuple() | Plain(),):
-            # How Python writes the iterator of a list.
+        case (int() | Plain(),):
+            pass
+        case (Imported(module="builtins", name=name),) if name in ("Ellipsis", "NotImplemented"):
             pass
         case _:
             judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
     return Made(callee, UNKNOWN, offset)
+
+
+def _item(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """A type with its parameters: `Optional[int]`. `typing` reads texts among them, and runs none."""
+    match arguments:
+        case (Imported(module="typing" | "collections.abc") as generic, _) if judge.knowledge.listed(generic.path):
+            pass
+        case _:
+            judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _union(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """`int | None`, which Python writes as a fold of types."""
+    match arguments:
+        case (Imported(module="_operator" | "operator", name="or_"), tuple() as types) if all(
+            _is_type(judge, t) for t in types
+        ):
+            pass
+        case _:
+            judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _is_type(judge: Judge, value: Value) -> bool:
+    return isinstance(value, Imported) or made_by(value, judge, _TYPES_BY)
 
 
 def _class(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
@@ -221,6 +245,7 @@ def _function(judge: Judge, callee: Imported, arguments: Value, offset: int) -> 
 
 
 SPECIAL: dict[str, Rule] = {
+    **iterators.RULES,
     "builtins.bytearray": _fill,
     "builtins.dict": _fill,
     "builtins.frozenset": _fill,
@@ -232,9 +257,13 @@ SPECIAL: dict[str, Rule] = {
     "collections.deque": _fill,
     "builtins.bytes": _bytes,
     "builtins.getattr": _getattr,
-    "builtins.iter": _iter,
+    "builtins.type": _type,
     "builtins.setattr": _setattr,
     "_codecs.encode": _encode,
+    "_functools.reduce": _union,
+    "_operator.getitem": _item,
+    "functools.reduce": _union,
+    "operator.getitem": _item,
     "copyreg._reconstructor": _reconstructor,
     "copyreg.__newobj__": _reconstructor,
     "copyreg.__newobj_ex__": _reconstructor,

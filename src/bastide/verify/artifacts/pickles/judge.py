@@ -16,7 +16,7 @@ from bastide.verify.artifacts.pickles.callables import SHARED, SPECIAL
 from bastide.verify.artifacts.pickles.knowledge import Entry, Knowledge, Standing, old_names
 from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.machine import Machine
-from bastide.verify.artifacts.pickles.values import UNKNOWN, Imported, Items, Made, Persistent, Plain, Value, show
+from bastide.verify.artifacts.pickles.values import DICT, UNKNOWN, Imported, Items, Made, Persistent, Plain, Value, show
 
 ACTS = "acts as soon as it is imported"
 """What the knowledge says of modules that need not be called."""
@@ -195,7 +195,7 @@ class Judge:
         elif entry == Entry(Standing.UNKNOWN) and self._like_a_member(callee, arguments):
             self.put(
                 "sets-up-a-class", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, self.machine),
-                f"sets up `{callee}`, as members of enumerations are written; nothing is known of it here",
+                f"sets up `{callee}`, as members of enumerations and containers are written; nothing is known of it here",
             )  # fmt: skip
         elif entry.standing is not Standing.CALL:
             self.refused(callee, entry, arguments, offset)
@@ -219,17 +219,37 @@ class Judge:
             )  # fmt: skip
 
     def _like_a_member(self, callee: Imported, arguments: Value) -> bool:
-        """Whether it is a class of a library, given nothing or one number or word: enough for an enumeration, for no command and no address."""
+        """Whether it is a class of a library, given values or one word: enough for an enumeration or a container, for no command and no address."""
         is_class = all(part.lstrip("_")[:1].isupper() for part in callee.name.split("."))
-        if not is_class or callee.module.partition(".")[0] in sys.stdlib_module_names:
+        named = self.knowledge.harmful_names.intersection(callee.path.lower().split("."), callee.path.split("."))
+        if (
+            not is_class
+            or callee.module.partition(".")[0] in sys.stdlib_module_names
+            or named
+            or not isinstance(arguments, tuple)
+        ):
             return False
-        if arguments == ():
-            return True
-        match arguments:
-            case (int() as literal,) if self.machine:
-                value = read_literal(self.machine.data, literal)
-                return isinstance(value, int) or (isinstance(value, str) and _WORD.match(value) is not None)
-        return False
+        if len(arguments) == 1 and isinstance(arguments[0], int) and self.machine:
+            word = read_literal(self.machine.data, arguments[0])
+            return self._mere_value(arguments[0]) or (isinstance(word, str) and _WORD.match(word) is not None)
+        return all(self._mere_value(value) for value in arguments)
+
+    def _mere_value(self, value: Value) -> bool:
+        """A number, a dict, or what a known library reconstructs: arrays, tensors."""
+        match value:
+            case int() if self.machine:
+                return not isinstance(read_literal(self.machine.data, value), str | bytes)
+            case tuple():
+                return all(self._mere_value(inner) for inner in value)
+            case Made(by=Imported() as by):
+                known = self.knowledge.entry(by.path)
+                return (
+                    known.standing in (Standing.CALL, Standing.CLASS)
+                    and known.library != "Python"
+                    and not self.special(by)
+                )
+            case _:
+                return value is DICT or isinstance(value, Items)
 
     def refused(self, callee: Imported, entry: Entry, arguments: Value, offset: int) -> None:
         """A call that isn't known to be harmless."""
@@ -264,14 +284,18 @@ class Judge:
                 f"imports `{name}`, of which nothing is known here",
             )  # fmt: skip
 
+    def special(self, value: Imported) -> bool:
+        """Whether there is a rule for it alone."""
+        return self.knowledge.canonical(value.path) in SPECIAL
+
     def _listed(self, value: Imported) -> bool:
         """Whether somebody has looked at exactly this, so that its points are no way around."""
-        return self.knowledge.canonical(value.path) in SPECIAL or self.knowledge.listed(value.path)
+        return self.special(value) or self.knowledge.listed(value.path)
 
     def _named(self, value: Imported) -> None:
         if self._own and value.path.startswith(self._own):
             return
-        if self.knowledge.canonical(value.path) in SPECIAL:
+        if self.special(value):
             return
         entry = self.knowledge.entry(value.path)
         if entry.standing is Standing.REFUSED:
