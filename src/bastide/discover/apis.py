@@ -15,15 +15,32 @@ _BODIES: Mapping[str, str] = {
 }  # fmt: skip
 
 
+_ROUTES = ("aws_apigatewayv2_route", "AWS::ApiGatewayV2::Route")
+
+
 def with_apis(resources: Iterable[Resource]) -> Iterator[Resource]:
     """The resources; gateways with an attribute `openapi`, as `importers.openapi` describes documents."""
-    for resource in resources:
+    given = tuple(resources)
+    index = {r.id: r for r in given}
+    for resource in given:
+        if resource.type in _ROUTES and _rest_of_http(resource, index):
+            key = Value("ANY /{proxy+}", resource.place)
+            yield replace(resource, body=replace(resource.body, data={**resource.body.data, "route_key": key}))
+            continue
         found = _document(resource) if resource.type in _BODIES else None
         if found is None:
             yield resource
         else:
             api = Value(described(found, deployed=True), found.place)
             yield replace(resource, body=replace(resource.body, data={**resource.body.data, "openapi": api}))
+
+
+def _rest_of_http(route: Resource, index: Mapping[str, Resource]) -> bool:
+    """`$default` of an HTTP API is a way in for every path; of a web socket, a message of those who have come in."""
+    if not any(v.data == "$default" for v in route.find("route_key")):
+        return False
+    apis = [index[r] for v in (*route.find("api_id"), *route.find("ApiId")) for r in v.refs if r in index]
+    return any(str(v.data).upper() == "HTTP" for api in apis for v in api.find("protocol_type"))
 
 
 def _document(resource: Resource) -> Value | None:

@@ -20,9 +20,10 @@ def component(group: Group, id_: str) -> Found:
     """The group as a component: its facts, where it stands, what it is called."""
     pieces = sorted(group.pieces, key=lambda p: p.type is None or p.type.weak)
     facts: dict[str, Fact] = {}
+    weak = {} if any(p.resource.variant for p in pieces) else _WEAKEST
     for piece in pieces:
         for name, fact in piece.facts.items() if piece.resource.variant != LOCAL else ():
-            facts[name] = _together(facts[name], fact) if name in facts else fact
+            facts[name] = _together(facts[name], fact, weak.get(name)) if name in facts else fact
     for name, fact in group.facts.items():
         if name not in facts or facts[name].state in (State.DEFAULT, State.UNKNOWN):
             facts[name] = fact
@@ -61,8 +62,15 @@ def _telling(piece: Piece) -> list[Place]:
     return [piece.resource.place, *places]
 
 
-def _together(one: Fact, other: Fact) -> Fact:
-    """Two variants of a thing may differ in a fact."""
+_WEAKEST = {"authentication": "none"}
+"""Values that count when one part of a thing has them: one open way in is enough."""
+
+
+def _together(one: Fact, other: Fact, weakest: str | None) -> Fact:
+    """Two variants of a thing may differ in a fact, and so may two ways in."""
+    weak = next((f for f in (one, other) if f.value == weakest and f.state is State.KNOWN), None)
+    if weakest is not None and weak is not None and one.state is other.state:
+        return weak
     if one.value == other.value or other.state is State.UNKNOWN:
         return one
     if one.state is State.UNKNOWN or one.state is State.DEFAULT:

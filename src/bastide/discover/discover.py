@@ -10,6 +10,7 @@ from pathlib import Path
 from bastide.catalog.load import load_vocabulary
 from bastide.catalog.model import Catalog
 from bastide.discover.actors import with_actors
+from bastide.discover.amplify import with_amplify
 from bastide.discover.apis import with_apis
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.constructs import with_constructs
@@ -26,7 +27,9 @@ from bastide.discover.programs import CODE, with_programs
 from bastide.discover.resolve import resolve
 from bastide.discover.result import Discovery, SourceFile
 from bastide.discover.rights import with_rights
+from bastide.discover.sam import with_sam
 from bastide.discover.settings import with_settings
+from bastide.discover.states import with_states
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
 from bastide.discover.wires import with_wires
@@ -50,7 +53,10 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
     placed = rest
     for step in (
+        with_amplify,
         with_constructs,
+        with_sam,
+        with_states,
         with_wires,
         with_rights,
         with_handlers,

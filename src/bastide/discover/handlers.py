@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bastide.discover.model import Resource, Value
@@ -23,39 +23,82 @@ _FUNCTIONS = frozenset(
     }
 )
 _CODE = frozenset({"python/file", "typescript/file"})
-_FOLDERS = ("code_uri", "code", "source_dir", "source_file", "source_path", "entry")
-_ASSET = (".from_asset", ".fromAsset")
+_PLAIN = ("call/", "typescript/", "python/", "definition/", "set/", "dependency/")
+"""Resources of code; a file with others declares what is deployed, and isn't deployed itself."""
+_FOLDERS = ("code_uri", "code", "source_dir", "source_file", "source_path", "entry", "image_uri")
+_ASSET = (".from_asset", ".fromAsset", ".from_image_asset", ".fromImageAsset", ".from_docker_build", ".fromDockerBuild")
+_ENDINGS = (".py", ".js", ".ts", ".mjs", ".cjs", ".mts")
+_MOST = 20_000
+_Index = Mapping[str, Resource]
 
 
 def with_handlers(resources: Iterable[Resource]) -> Iterator[Resource]:
-    """The resources; the files that functions run are part of those."""
+    """The resources; the files that functions run are part of those, with what these import, and what lies beside them."""
     given = tuple(resources)
     index = {r.id: r for r in given}
     files = {posixpath.splitext(r.place.file)[0]: r for r in given if r.type in _CODE}
     runs: dict[str, set[str]] = defaultdict(set)
+    folders: dict[str, set[str]] = defaultdict(set)
     for function in given:
-        if function.type in _FUNCTIONS and (file := _file(function, index, files)) is not None:
-            runs[file.id].add(function.id)
+        if function.type in _FUNCTIONS:
+            file, folder = _code(function, index, files)
+            if file is not None:
+                runs[file.id].add(function.id)
+            if folder:
+                folders[folder].add(function.id)
+    declaring = {r.place.file for r in given if not r.type.startswith(_PLAIN) and r.type not in _CODE}
+    for file in files.values():
+        if file.id not in runs and file.place.file not in declaring:
+            runs[file.id] = _around(file.place.file, folders)
+    _through(runs, {f.place.file: f for f in files.values()}, declaring)
     for resource in given:
         functions = runs.get(resource.id, ())
         yield replace(resource, part_of=next(iter(functions))) if len(functions) == 1 else resource
 
 
-def _file(function: Resource, index: dict[str, Resource], files: dict[str, Resource]) -> Resource | None:
+def _through(runs: dict[str, set[str]], files: Mapping[str, Resource], declaring: set[str]) -> None:
+    """What a function's file imports runs in the function too."""
+    todo = [(f, function) for f in files.values() for function in runs.get(f.id, ())]
+    seen = {(f.id, function) for f, function in todo}
+    while todo and len(seen) < _MOST:
+        file, function = todo.pop()
+        for used in file.find("uses"):
+            other = files.get(str(used.data))
+            if other is not None and other.place.file not in declaring and (other.id, function) not in seen:
+                seen.add((other.id, function))
+                runs[other.id].add(function)
+                todo.append((other, function))
+
+
+def _around(file: str, folders: Mapping[str, set[str]]) -> set[str]:
+    """The functions whose code lies in the innermost folder around a file."""
+    folder = posixpath.dirname(file)
+    while folder and folder not in folders:
+        folder = posixpath.dirname(folder)
+    return folders.get(folder, set())
+
+
+def _code(function: Resource, index: _Index, files: Mapping[str, Resource]) -> tuple[Resource | None, str]:
+    """The file that a function runs, and the folder of its code ('' when that is everything)."""
     modules = [h.data.rpartition(".")[0] for h in function.find("handler") if isinstance(h.data, str)]
+    known = {posixpath.dirname(path) for path in files}
     for folder in _folders(function, index):
-        stem = posixpath.splitext(folder)[0] if folder.endswith((".py", ".js", ".ts", ".mjs")) else ""
-        for module in [stem] if stem else [posixpath.join(folder, m) for m in modules]:
-            for base in _bases(function.place.file):
+        stem = posixpath.splitext(folder)[0] if folder.endswith(_ENDINGS) else ""
+        for base in _bases(function.place.file):
+            for module in [stem] if stem else [posixpath.join(folder, m) for m in modules if m]:
                 path = posixpath.normpath(posixpath.join(base, module))
                 found = files.get(path) or files.get(path.replace(".", "/") if not path.startswith(".") else path)
                 if found is not None:
-                    return found
-    return None
+                    whole = posixpath.normpath(posixpath.join(base, posixpath.dirname(folder) if stem else folder))
+                    return found, "" if whole in (".", base) else whole
+            whole = posixpath.normpath(posixpath.join(base, folder))
+            if not modules and not stem and any(k == whole or k.startswith(whole + "/") for k in known):
+                return None, "" if whole == "." else whole
+    return None, ""
 
 
-def _folders(function: Resource, index: dict[str, Resource]) -> Iterator[str]:
-    """Where its code lies: said by itself, by the archive that is made of it, or by the asset of a construct."""
+def _folders(function: Resource, index: _Index) -> Iterator[str]:
+    """Where its code lies: said by itself, by the archive that is made of it, or by the asset of a construct; else beside what declares it."""
     at = [
         index[r]
         for key in ("filename", "source_code_hash", "code")
@@ -66,6 +109,8 @@ def _folders(function: Resource, index: dict[str, Resource]) -> Iterator[str]:
     for resource in (function, *at):
         paths = ("0",) if resource.type.endswith(_ASSET) else _FOLDERS
         yield from (v.data for path in paths for v in resource.find(path) if _relative(v))
+    if function.type == "AWS::Serverless::Function" and not function.find("code_uri"):
+        yield "."
 
 
 def _relative(value: Value) -> bool:

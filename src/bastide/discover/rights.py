@@ -83,6 +83,9 @@ def _statement(value: Value) -> Value | None:
     principals = parts.pop("principals", None)
     if principals is not None:
         parts["Principal"] = _principals(principals)
+    elif "Principal" in parts and isinstance(parts["Principal"].data, Mapping):
+        named = {k: replace(v, data=tuple(_named(e) for e in v.elements())) for k, v in parts["Principal"].data.items()}
+        parts["Principal"] = replace(parts["Principal"], data=named)
     actions = [str(v.data) for v in value.find("Action") + value.find("actions")]
     for name, wanted in _SERVICES.items():
         if used := [v for v in value.find("Action") + value.find("actions") if fits(str(v.data), wanted)]:
@@ -105,6 +108,18 @@ def _narrow(value: Value) -> Value:
     if value.data is None and value.state is State.UNKNOWN and (written.startswith("arn:") or declared):
         return replace(value, data=written or value.refs[0], state=State.CONDITIONAL)
     return value
+
+
+def _named(service: Value) -> Value:
+    """A service of which only the region isn't known: `states.${AWS::Region}.amazonaws.com`."""
+    written = service.text.strip("\"'`f ")
+    if (
+        service.data is None
+        and service.state is State.UNKNOWN
+        and written.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    ):
+        return replace(service, data=written, state=State.CONDITIONAL)
+    return service
 
 
 def _principals(value: Value) -> Value:
@@ -166,10 +181,12 @@ def _module_function(function: Resource, index: _Index) -> Iterator[Resource]:
 def _template_role(role: Resource, index: _Index) -> Iterator[Resource]:
     """A role of a template or of a construct, of which principals and managed policies are made by calls."""
     body = dict(role.body.data) if isinstance(role.body.data, Mapping) else {}
+    for key in [k for k in body if plain_key(k) == "assumerolepolicydocument"]:
+        body[key] = _policy(body[key], index)
     for key in [k for k in body if plain_key(k) == "policies"]:
         body["inline_policy"] = _inline(body.pop(key), index)
     for key in [k for k in body if plain_key(k) == "assumedby"]:
-        services = tuple(_texts(body[key], index, 0))
+        services = tuple(_named(v) for v in _texts(body[key], index, 0))
         principal = Value({"Service": Value(services, role.place)}, role.place)
         allowed = Value({"Principal": principal}, role.place)
         body["assume_role_policy"] = Value({"Statement": Value((allowed,), role.place)}, role.place)
@@ -205,6 +222,16 @@ def _serverless(function: Resource, index: _Index) -> Iterator[Resource]:
         yield function
     else:
         yield from _with_own_role(function, tuple(policies.elements()), index)
+        for number, given in enumerate(policies.elements()):
+            # `S3ReadPolicy: {BucketName: ...}` is made from a template: what it names may be used.
+            named = [] if _whole_statement(given) or not isinstance(given.data, Mapping) else list(given.leaves())
+            for at, (_, what) in enumerate(named):
+                if what.refs:
+                    yield _use(
+                        replace(function, id=f"{function.id} policy {number}.{at}", place=what.place),
+                        function.id,
+                        what.refs[0],
+                    )
 
 
 def _with_own_role(function: Resource, given: tuple[Value, ...], index: _Index | None = None) -> Iterator[Resource]:
@@ -257,11 +284,13 @@ def _granted(call: Resource, index: _Index) -> Resource:
     what = [r for r in _refs(call.find("$on")) if r in index]
     if not whom or not what:
         return call
-    body = {
-        "by": Value(None, call.place, State.UNKNOWN, (whom[0],)),
-        "what": Value(None, call.place, State.UNKNOWN, (what[0],)),
-    }
-    return replace(call, type="aws/grant", body=Value(body, call.place), part_of="")
+    return _use(call, whom[0], what[0])
+
+
+def _use(at: Resource, by: str, what: str) -> Resource:
+    ends = {"by": by, "what": what}
+    body = {key: Value(None, at.place, State.UNKNOWN, (ref,)) for key, ref in ends.items()}
+    return replace(at, type="aws/grant", body=Value(body, at.place), part_of="", names=())
 
 
 def _refs(values: Iterable[Value]) -> list[str]:

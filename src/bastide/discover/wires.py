@@ -175,5 +175,6 @@ def _url(call: Resource, index: _Index) -> Iterator[Resource]:
 
 _METHODS: Mapping[str, Callable[[Resource, _Index], Iterator[Resource]]] = {
     "addeventsource": _event_source, "grantconsumemessages": _consumed, "addeventnotification": _notification,
-    "addobjectcreatednotification": _notification, "addsubscription": _subscription, "addmethod": _method, "addroutes": _routes, "addroute": _routes, "addfunctionurl": _url,
+    "addobjectcreatednotification": _notification, "addsubscription": _subscription, "addmethod": _method, "addroutes": _routes,
+    "addroute": _routes, "addfunctionurl": _url,
 }  # fmt: skip

@@ -29,6 +29,7 @@ def importers() -> tuple[Importer, ...]:
     from bastide.discover.importers.n8n import N8n
     from bastide.discover.importers.openapi import OpenApi
     from bastide.discover.importers.python import Python
+    from bastide.discover.importers.serverless import Serverless
     from bastide.discover.importers.terraform import Terraform
     from bastide.discover.importers.typescript import TypeScript
 
@@ -52,6 +53,7 @@ def importers() -> tuple[Importer, ...]:
         ModelFiles(),
         N8n(),
         OpenApi(),
+        Serverless(),
         Terraform(),
         TypeScript(packages),
     )

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from bastide.discover.interface import Tree
 from bastide.discover.model import Problem, Reading, Resource, State, Value
@@ -14,6 +16,7 @@ from bastide.discover.readers.yaml_ import read_yaml
 
 _RESOURCE = re.compile(r"""["']?Type["']?\s*:\s*["']?(?:AWS|Alexa|Custom)::""")
 _VARIABLE = re.compile(r"\$\{([^{}!]{1,200})\}")
+_NUMBER = re.compile(r"\$\{(\d{1,5})\}")
 _DEPTH = 40
 
 
@@ -37,14 +40,15 @@ class CloudFormation:
             text = tree.read(file)
             if text is None:
                 continue
-            root, wrong = _document(text, file)
+            root, wrong = document(text, file)
             problems += wrong
             if root is not None and isinstance(root.data, Mapping):
-                found += _Template(root, file).resources()
+                found += Template(root, file, tree).resources()
         return Reading(tuple(found), tuple(problems), frozenset(files))
 
 
-def _document(text: str, file: str) -> tuple[Value | None, list[Problem]]:
+def document(text: str, file: str) -> tuple[Value | None, list[Problem]]:
+    """The first document of a template, in YAML or JSON."""
     if text.lstrip()[:1] == "{":
         return read_json(text, file)
     documents, problems = read_yaml(text, file)
@@ -52,12 +56,24 @@ def _document(text: str, file: str) -> tuple[Value | None, list[Problem]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Template:
+class Template:
+    """One template: its resources, with what parameters and functions stand for."""
+
     root: Value
     file: str
+    tree: Tree | None = None
 
     def resources(self) -> Iterator[Resource]:
         """Each resource with its properties; one with a condition exists conditionally."""
+        for common in self.root.find("Globals"):
+            yield Resource(
+                self._id("Globals"),
+                "AWS::Serverless::Globals",
+                "Globals",
+                self.value(common, 0),
+                common.place,
+                scope=self.file,
+            )
         for resources in self.root.find("Resources"):
             for name, resource in (resources.data if isinstance(resources.data, Mapping) else {}).items():
                 kind = (
@@ -66,7 +82,8 @@ class _Template:
                 if not kind:
                     continue
                 properties = resource.data.get("Properties")
-                body = self._value(properties, 0) if properties is not None else Value({}, resource.place)
+                body = self.value(properties, 0) if properties is not None else Value({}, resource.place)
+                body = self._beside(body)
                 if "Condition" in resource.data:
                     body = replace(body, state=State.CONDITIONAL)
                 place = (
@@ -79,11 +96,40 @@ class _Template:
     def _id(self, name: str) -> str:
         return f"{self.file}: {name}"
 
-    def _value(self, value: Value, depth: int) -> Value:
+    def _beside(self, body: Value) -> Value:
+        """Properties with what stands in a file of its own: a state machine, a description of an API."""
+        given = body.data if isinstance(body.data, Mapping) else {}
+        found = {new: self._included(given[old]) for old, new in _BESIDE.items() if old in given and new not in given}
+        return replace(body, data={**given, **{k: v for k, v in found.items() if v is not None}}) if found else body
+
+    def _included(self, location: Value) -> Value | None:
+        """The document in a file that the template names; None when it isn't here."""
+        if self.tree is None or not isinstance(location.data, str) or location.data.startswith(("s3:", "http", "/")):
+            return None
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.file), location.data))
+        text = self.tree.read(path) if path in self.tree.files else None
+        root = document(text, path)[0] if text is not None else None
+        return self.value(root, _DEPTH // 2) if root is not None else None
+
+    def _transform(self, argument: Value, depth: int) -> Value:  # noqa: ARG002
+        """`AWS::Include` puts a file in."""
+        named = any(v.data == "AWS::Include" for v in argument.find("Name"))
+        found = next((f for v in argument.find("Parameters.Location") if (f := self._included(v)) is not None), None)
+        return found if named and found is not None else Value(None, argument.place, State.UNKNOWN)
+
+    def _embedded(self, text: str, values: Sequence[Value], at: Value) -> Value | None:
+        """A document in JSON that is put together: each of its texts has the references that stand in it. None for other texts."""
+        if not text.lstrip().startswith("{"):
+            return None
+        root, problems = read_json(text, self.file)
+        return _filled(root, values, at) if root is not None and not problems else None
+
+    def value(self, value: Value, depth: int = 0) -> Value:
+        """A value with what its functions stand for."""
         if depth > _DEPTH:
             return Value(None, value.place, State.UNKNOWN)
         if isinstance(value.data, tuple):
-            return replace(value, data=tuple(self._value(v, depth + 1) for v in value.data))
+            return replace(value, data=tuple(self.value(v, depth + 1) for v in value.data))
         if not isinstance(value.data, Mapping):
             return value
         if len(value.data) == 1:
@@ -93,7 +139,7 @@ class _Template:
                 return _FUNCTIONS[function](self, argument, depth + 1)
             if name.startswith(("!", "Fn::")):
                 return Value(None, value.place, State.UNKNOWN, self._named_in(argument))
-        return replace(value, data={k: self._value(v, depth + 1) for k, v in value.data.items()})
+        return replace(value, data={k: self.value(v, depth + 1) for k, v in value.data.items()})
 
     def _named_in(self, value: Value) -> tuple[str, ...]:
         return (
@@ -124,11 +170,15 @@ class _Template:
 
     def _sub(self, argument: Value, depth: int) -> Value:
         parts = list(argument.elements()) if isinstance(argument.data, tuple) else [argument]
-        own = self._value(parts[1], depth).data if len(parts) > 1 else {}
+        own = self.value(parts[1], depth).data if len(parts) > 1 else {}
         text = parts[0].data
         if not isinstance(text, str):
             return Value(None, argument.place, State.UNKNOWN)
         values = [self._named(n, own, argument) for n in _VARIABLE.findall(text)]
+        numbers = count()
+        inside = self._embedded(_VARIABLE.sub(lambda _: f"${{{next(numbers)}}}", text), values, argument)
+        if inside is not None:
+            return inside
         refs = tuple(dict.fromkeys(r for v in values for r in v.refs))
         if any(not v.known or isinstance(v.data, (Mapping, tuple)) for v in values):
             return Value(None, argument.place, State.UNKNOWN, refs, text[:200])
@@ -144,7 +194,7 @@ class _Template:
     def _if(self, argument: Value, depth: int) -> Value:
         """Which of the two isn't known: the first that says something, conditionally."""
         choices = (
-            [self._value(v, depth) for v in list(argument.elements())[1:3]] if isinstance(argument.data, tuple) else []
+            [self.value(v, depth) for v in list(argument.elements())[1:3]] if isinstance(argument.data, tuple) else []
         )
         said = next((c for c in choices if c.known and c.data is not None), None)
         refs = tuple(r for c in choices for r in c.refs)
@@ -154,8 +204,12 @@ class _Template:
 
     def _join(self, argument: Value, depth: int) -> Value:
         parts = list(argument.data) if isinstance(argument.data, tuple) else []
-        pieces = [self._value(v, depth) for v in parts[1].elements()] if len(parts) == 2 else []
+        pieces = [self.value(v, depth) for v in parts[1].elements()] if len(parts) == 2 else []
         refs = tuple(dict.fromkeys(r for p in pieces for r in p.refs))
+        words = [str(p.data) if isinstance(p.data, (str, int)) else f"${{{n}}}" for n, p in enumerate(pieces)]
+        document = self._embedded(str(parts[0].data).join(words), pieces, argument) if pieces else None
+        if document is not None:
+            return document
         if not pieces or any(not isinstance(p.data, (str, int)) for p in pieces):
             return Value(None, argument.place, State.UNKNOWN, refs)
         return Value(str(parts[0].data).join(str(p.data) for p in pieces), argument.place, State.KNOWN, refs)
@@ -164,11 +218,36 @@ class _Template:
         return Value(None, argument.place, State.UNKNOWN, self._named_in(argument))
 
 
-_FUNCTIONS: Mapping[str, Callable[[_Template, Value, int], Value]] = {
-    "Ref": _Template._ref,
-    "GetAtt": _Template._get_att,
-    "Sub": _Template._sub,
-    "If": _Template._if,
-    "Join": _Template._join,
-    "ImportValue": _Template._no_value,
+_BESIDE: Mapping[str, str] = {
+    "DefinitionUri": "Definition",
+    "BodyS3Location": "Body",
+    "DefinitionS3Location": "Definition",
+}
+"""Property that names a file -> property that would hold what stands in it."""
+
+
+def _filled(value: Value, given: Sequence[Value], at: Value) -> Value:
+    """A document with what was put in, at the place of the whole: lines in a text aren't known."""
+    if isinstance(value.data, Mapping):
+        return Value({k: _filled(v, given, at) for k, v in value.data.items()}, at.place)
+    if isinstance(value.data, tuple):
+        return Value(tuple(_filled(v, given, at) for v in value.data), at.place)
+    numbers = [int(n) for n in _NUMBER.findall(value.data)] if isinstance(value.data, str) else []
+    put = [given[n] for n in numbers if n < len(given)]
+    if not put:
+        return Value(value.data, at.place)
+    if len(put) == 1 and _NUMBER.fullmatch(value.data):
+        return replace(put[0], place=at.place)
+    refs = tuple(dict.fromkeys(r for v in put for r in v.refs))
+    return Value(None, at.place, State.UNKNOWN, refs, str(value.data)[:200])
+
+
+_FUNCTIONS: Mapping[str, Callable[[Template, Value, int], Value]] = {
+    "Ref": Template._ref,
+    "GetAtt": Template._get_att,
+    "Sub": Template._sub,
+    "If": Template._if,
+    "Join": Template._join,
+    "ImportValue": Template._no_value,
+    "Transform": Template._transform,
 }

@@ -68,12 +68,13 @@ def described(root: Value, *, deployed: bool) -> dict[str, Value]:
     given = root.data.get("security") if isinstance(root.data, Mapping) else None
     named = [(operation, _required(operation, given, schemes)) for operation in operations]
     said = deployed or bool(schemes) or given is not None
-    open_ = [o for o, way in named if way == "none" and not _FOR_ALL.match(str(o.data["path"].data))]
+    open_ = [o for o, way in named if way == "none" and not _for_all(o)]
     body = {
         "servers": Value(tuple(_servers(root)), root.place),
         "operations": Value(tuple(operations), root.place),
         "open": Value(tuple(open_) if said else (), open_[0].place if open_ else root.place),
-        "integrations": Value(tuple(_integrations(operations)), root.place),
+        "integrations": Value(tuple(_integrations(operations, "uri")), root.place),
+        "credentials": Value(tuple(_integrations(operations, "credentials")), root.place),
     }
     ways = [way for _, way in named if way and way != "none"]
     if said and open_:
@@ -83,6 +84,12 @@ def described(root: Value, *, deployed: bool) -> dict[str, Value]:
     elif said and any(not way for _, way in named):
         body["authentication"] = Value(None, root.place, State.UNKNOWN)
     return body
+
+
+def _for_all(operation: Value) -> bool:
+    """At the root of an API a page is shown; what is sent there isn't for everybody by that."""
+    path, method = (str(operation.data[key].data) for key in ("path", "method"))
+    return bool(_FOR_ALL.match(path)) and not (path == "/" and method in ("post", "put", "patch", "delete"))
 
 
 def _operations(root: Value) -> Iterator[Value]:
@@ -157,10 +164,10 @@ def _servers(root: Value) -> Iterator[Value]:
             yield Value(f"https://{host.data}{base}", host.place)
 
 
-def _integrations(operations: Sequence[Value]) -> Iterator[Value]:
+def _integrations(operations: Sequence[Value], part: str) -> Iterator[Value]:
     for operation in operations:
         yield from (
-            operation.find("x-amazon-apigateway-integration.uri")
+            operation.find(f"x-amazon-apigateway-integration.{part}")
             if "x-amazon-apigateway-integration" in operation.data
             else ()
         )

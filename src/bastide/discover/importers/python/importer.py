@@ -209,7 +209,16 @@ class _Reader:
         place = Place(module.file, 1)
         # Packages, and what is taken from them: `azure.functions` makes another program than `azure.identity`.
         seen = {".".join(n.split(".")[:depth]) for n in module.names.values() for depth in (1, 2)}
-        body = Value({"imports": Value(tuple(Value(n, place) for n in sorted(seen)), place)}, place)
+        uses = sorted(
+            {self._by_name[k] for n in module.names.values() for k in (n, n.rpartition(".")[0]) if k in self._by_name}
+        )
+        body = Value(
+            {
+                "imports": Value(tuple(Value(n, place) for n in sorted(seen)), place),
+                "uses": Value(tuple(Value(f, place) for f in uses), place),
+            },
+            place,
+        )
         yield Resource(f"{module.file}: module", "python/file", module.file, body, place, scope=module.file)
         for scope, call, assigned in module.calls:
             if id(call) in module.ids:

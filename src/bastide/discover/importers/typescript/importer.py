@@ -30,6 +30,9 @@ TESTS = re.compile(
 _ENDINGS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 _LONG = 5000
 """Characters of a line that nobody wrote: the file is a bundle."""
+_LOCAL = re.compile(r"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*["'`]((?:\.|[@~#]/|src/)[^"'`\n]{0,300})["'`]""")
+_AWAY = 3
+"""Steps from a file that uses a package to those that only use it through others."""
 _NESTED = 300
 Span = tuple[str, int, int]
 """Type of a node, first and last byte."""
@@ -80,6 +83,7 @@ class _Reader:
 
     def read(self) -> Reading:
         telling = [f for f in self._files if (text := self._tree.read(f)) is not None and self._mention.search(text)]
+        telling += self._users(telling)
         # First who calls whom, in all of them: what a function is given stands elsewhere.
         for file in telling:
             self._modules.get(file)
@@ -91,6 +95,19 @@ class _Reader:
         problems = [p for all_ in self._problems.values() for p in all_]
         problems += [self._modules.problem] if self._modules.problem else []
         return Reading(tuple(on_the_only_one(found, self._tree.files)), tuple(problems), self._known)
+
+    def _users(self, telling: Sequence[str]) -> list[str]:
+        """Files that import one of those, also through others: a handler may only hand on."""
+        known, found = set(telling), list[str]()
+        rest = {
+            f: t for f in self._files if f not in known and (t := self._tree.read(f)) is not None and not _bundle(t)
+        }
+        local = {f: {self._path(posixpath.dirname(f), s) for s in _LOCAL.findall(t)} for f, t in rest.items()}
+        for _ in range(_AWAY):
+            more = [f for f, used in local.items() if f not in known and not used.isdisjoint(known)]
+            known.update(more)
+            found += more
+        return found
 
     def _parsed(self, file: str) -> tuple[Module | None, int]:
         text = self._tree.read(file)
@@ -187,11 +204,12 @@ class _Reader:
         imports = {f"js:{package_name(s)}": line for s, line in outside.items()}
         seen = tuple(Value(name, Place(module.file, line)) for name, line in sorted(imports.items()))
         place = Place(module.file, 1)
+        uses = (Value(path, place) for s in module.sources if (path := self._path(folder, s)))
         yield Resource(
             file_id,
             "typescript/file",
             module.file,
-            Value({"imports": Value(seen, place)}, place),
+            Value({"imports": Value(seen, place), "uses": Value(tuple(uses), place)}, place),
             place,
             scope=module.file,
         )
