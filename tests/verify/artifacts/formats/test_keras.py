@@ -142,6 +142,40 @@ def test_names_by_which_code_does_harm_are_found_wherever_they_stand(source: str
         assert scan_bytes(keras(layer("Lambda", function=function)), "m.keras").verdict is Verdict.UNSAFE
 
 
+@pytest.mark.parametrize("module", ["os", "subprocess", "posixpath"])
+def test_names_of_pythons_modules_for_a_lambda_are_unsafe(module: str) -> None:
+    """Old versions have the function see what is in `module`, whatever word it is named by."""
+    place = layer("Lambda", None, function="relu", function_type="function", module=module)
+    assert scan_bytes(keras(place), "m.keras").verdict is Verdict.UNSAFE
+    assert (
+        scan_bytes(keras(layer("Lambda", None, function="relu", module="keras.src.activations")), "m.keras").verdict
+        is Verdict.SAFE
+    )
+
+
+def test_code_in_a_tuple_of_a_saved_model_is_read() -> None:
+    place = layer(
+        "Lambda",
+        None,
+        function={"class_name": "__tuple__", "items": [code_of("os.system('x')"), None, None]},
+        function_type="lambda",
+    )
+    assert scan_bytes(keras(place), "m.keras").verdict is Verdict.UNSAFE
+
+
+@pytest.mark.parametrize("name", ["config.json", "architecture.json"])
+def test_a_description_without_weights_is_judged(name: str) -> None:
+    """`model_from_json`, and repositories that hold a model unpacked."""
+    for place, expected in (
+        (layer("Lambda", function=[code_of("os.system('x')"), None, None]), Verdict.UNSAFE),
+        (function("system", "os"), Verdict.UNSAFE),
+        (layer("Dense", None, units=2), Verdict.SAFE),
+        (layer("NotEqual", None), Verdict.SAFE),
+    ):
+        document = {"class_name": "Sequential", "config": {"layers": [place]}}
+        assert scan_bytes(json.dumps(document).encode(), name).verdict is expected
+
+
 def test_the_first_and_the_last_configuration_are_judged() -> None:
     harmful = json.dumps(layer("system", "os")).encode()
     honest = json.dumps(HONEST[0]).encode()

@@ -65,6 +65,8 @@ def test_files_of_honest_models_are_safe(name: str, content: Any) -> None:
     [
         ("config.json", BERT | {"auto_map": {"AutoModel": "someone/other--modeling.Model"}}, "auto-map-elsewhere"),
         ("config.json", BERT | {"auto_map": {"AutoModel": "../../x.Model"}}, "auto-map-elsewhere"),
+        ("config.json", BERT | {"auto_map": {"AutoModel": "..modeling.Model"}}, "auto-map-elsewhere"),
+        ("inference.json", {"imports": ["$import os"], "run": ["$os.system('x')"]}, "expression"),
         ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["a/b--tok.T", None]}}, "auto-map-elsewhere"),
         ("config.json", BERT | {"custom_pipelines": {"x": {"impl": "a/b--pipe.P"}}}, "custom-pipeline-elsewhere"),
         ("config.json", BERT | {"attn_implementation": "someone/kernel"}, "external-kernel"),

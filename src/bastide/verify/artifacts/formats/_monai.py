@@ -49,6 +49,11 @@ class Expression(NamedTuple):
     """What it does; '' when that isn't known."""
 
 
+def is_bundle(texts: Iterable[str]) -> bool:
+    """Whether texts are those of a bundle though it makes nothing by `_target_`: it imports for what it evaluates."""
+    return any(text.startswith(("$import ", "$from ")) for text in texts)
+
+
 def expressions(texts: Iterable[str]) -> Iterator[Expression]:
     """Judges the texts of one configuration that begin with `$`; imports among them count for all."""
     parsed = [(text, _parsed(text)) for text in texts]

@@ -85,7 +85,7 @@ def _code(id: str, name: str) -> Found:
             f"names code of another repository, `{repository[:100]}`, which can change at any time: loaders run it with trust_remote_code",
             name,
         )
-    elif leads_out(local) or "/" in local or "\\" in local:
+    elif leads_out(local) or "/" in local or "\\" in local or local.startswith("."):
         yield _runs(f"{id}-elsewhere", "names code by a path: loaders run what is there with trust_remote_code", name)
     else:
         yield _policy(id, "names code of the repository, which loaders run with trust_remote_code: read it first", name)

@@ -22,7 +22,7 @@ PLAIN_SPECIALS = frozenset(
 REACHING = frozenset([
     "write_file", "read_file", "matching_files", "load_op_library", "py_function", "numpy_function", "eager_py_func", "gfile", "get_file",
     "load_model", "load_weights", "save_weights", "pickle", "joblib", "loads", "shutil", "builtins", "globals", "getattr", "setattr", "importlib",
-    "execfile", "fork", "http", "pty", "pip", "sys", "modules",
+    "execfile", "fork", "http", "pty", "pip", "sys", "modules", "pathlib", "touch", "tempfile", "fromfile", "tofile", "savetxt",
 ])  # fmt: skip
 """Further names by which a function in a model reaches files, modules or the network."""
 

@@ -72,6 +72,15 @@ TENSORFLOW_TOOLS = re.compile(
 )
 
 
+def is_config(document: Any) -> bool:
+    """Whether a document is the description of a model, as `model.to_json()` writes it."""
+    return (
+        isinstance(document, dict)
+        and isinstance(document.get("class_name"), str)
+        and isinstance(document.get("config"), dict | list)
+    )
+
+
 def judge_config(config: Any, scan: Scan) -> None:
     """Reports everything in a configuration that a loader would run, fetch or need."""
     for place in objects(config):
@@ -85,13 +94,18 @@ def judge_config(config: Any, scan: Scan) -> None:
 @cache
 def _classes() -> frozenset[str]:
     """The names of Keras's own classes, in small letters: old versions don't look at the case of optimizers' names."""
-    return frozenset(
-        name.lower() for name in msgspec.yaml.decode(FILE.read_bytes(), type=dict[str, list[str]])["classes"]
-    )
+    known = msgspec.yaml.decode(FILE.read_bytes(), type=dict[str, list[str]])
+    return frozenset(name.lower() for names in known.values() for name in names)
+
+
+def _listed(value: Any) -> Any:
+    """What is in a tuple; SavedModels write one as an object."""
+    return value.get("items") if isinstance(value, dict) and value.get("class_name") == "__tuple__" else value
 
 
 def _first(value: Any) -> Any:
     """The code of a function that is written with its defaults and its closure."""
+    value = _listed(value)
     return value[0] if isinstance(value, list) and value else value
 
 
@@ -214,9 +228,20 @@ class _Judged:
             self._function(_first(self.config.get("code") or self.config.get("value")), marshalled=True)
             return
         for key in FUNCTIONS:
+            self._names_of(self.config.get("module" if key == "function" else f"{key}_module"))
             value = self.config.get(key)
-            listed = isinstance(value, list)
+            listed = isinstance(_listed(value), list)
             self._function(_first(value), marshalled=listed or self.config.get(f"{key}_type") == "lambda")
+
+    def _names_of(self, module: Any) -> None:
+        """The module whose names old versions give a `Lambda`'s function to use."""
+        root = module.split(".", 1)[0] if isinstance(module, str) else ""
+        if root not in sys.stdlib_module_names - {"__main__", "__future__"}:
+            return
+        self._harm(
+            "names-a-module",
+            f"gives a function of a `Lambda` what is in Python's module `{module[:100]}`; don't load it", module,
+        )  # fmt: skip
 
     def _function(self, value: Any, *, marshalled: bool) -> None:
         """marshalled: whether loaders take it for nothing but code."""

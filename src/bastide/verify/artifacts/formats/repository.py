@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from bastide.verify.artifacts.formats._json import NotJson, parse_json, texts_of, walk
-from bastide.verify.artifacts.formats._monai import expressions
+from bastide.verify.artifacts.formats._monai import expressions, is_bundle
 from bastide.verify.artifacts.formats._repository_rules import RULES, SETS, everywhere, index
+from bastide.verify.artifacts.formats.keras_config import is_config, judge_config
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.model import Finding, Severity, Tier
 
@@ -19,9 +20,11 @@ SIGNS = (
     b"trust_remote_code",
     b'"chat_template"',
     b'"_target_"',
+    b'"$import ',
     b'"py/',
     b'"custom_pipelines"',
     b'"weight_map"',
+    b'"class_name"',
 )
 """By which a JSON file under another name is known to be read by a loader."""
 LOOK = 1 << 20
@@ -43,14 +46,14 @@ class RepositoryReader:
         head = source.head(LOOK)
         return any(sign in head for sign in SIGNS)
 
-    def read(self, source: Source, scan: Scan) -> None:
+    def read(self, source: Source, scan: Scan) -> str | None:
         """All keys at which a loader imports something, and the chat templates."""
         data = bytes(source.data)
         try:
             document = parse_json(data)
         except NotJson as problem:
             scan.malformed("repository/broken", f"is no JSON ({problem.why}), so it was not judged", problem.at)
-            return
+            return None
         if document.repeated:
             self._repeated(document.repeated, data, scan)
         found = [*everywhere(document.value), *_expressions(document.value)]
@@ -61,7 +64,10 @@ class RepositoryReader:
         if base.endswith(".index.json") or (isinstance(document.value, dict) and "weight_map" in document.value):
             found += index(document.value)
         scan.take([_placed(finding, data) for finding in _few(found)])
+        if is_config(document.value):
+            judge_config(document.value, scan)
         _templates(document.value, scan)
+        return "keras-json" if is_config(document.value) else None
 
     def _repeated(self, keys: tuple[str, ...], data: bytes, scan: Scan) -> None:
         for key in keys[:REPORTED]:
@@ -87,7 +93,7 @@ class RepositoryReader:
 def _expressions(document: Any) -> Iterator[Finding]:
     """What MONAI evaluates, where the document is a configuration of that kind."""
     texts = dict.fromkeys(text for text in texts_of(document) if text.startswith("$") and not text.startswith("${"))
-    is_configuration = any(key == "_target_" for _, key, _ in walk(document))
+    is_configuration = is_bundle(texts) or any(key == "_target_" for _, key, _ in walk(document))
     for one in expressions(texts) if is_configuration else ():
         if one.effect:
             message = f"is Python that MONAI evaluates, and {one.effect}. Don't load it"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from bastide.verify.artifacts.formats import _mlflow
 from bastide.verify.artifacts.formats._conda import environment
-from bastide.verify.artifacts.formats._monai import expressions
+from bastide.verify.artifacts.formats._monai import expressions, is_bundle
 from bastide.verify.artifacts.formats._targets import CONFIGURATION, Call, judge
 from bastide.verify.artifacts.formats._yaml import Node, NotYaml, Parsed, decode, parse_yaml
 from bastide.verify.artifacts.formats._yaml_tags import Found, tag
@@ -18,7 +18,7 @@ from bastide.verify.artifacts.model import Severity, Tier
 ENVIRONMENTS = frozenset(
     {"conda.yaml", "conda.yml", "environment.yaml", "environment.yml", "python_env.yaml", "python_env.yml"}
 )
-SIGNS = ("!", "target", "class_path", "trust_remote_code", "\\")
+SIGNS = ("!", "target", "class_path", "trust_remote_code", "$import ", "$from ", "\\")
 """Without one of these in it, nothing that a text says makes a loader do anything."""
 REPORTED = 20
 
@@ -92,7 +92,7 @@ def _expressions(document: Node) -> Iterator[Found]:
         is_configuration |= any(key.text == "_target_" for key, _ in node.pairs)
         if node.text and node.text.startswith("$") and not node.text.startswith("${"):
             texts.setdefault(node.text, node)
-    for found in expressions(texts) if is_configuration else ():
+    for found in expressions(texts) if is_configuration or is_bundle(texts) else ():
         if found.effect:
             message = f"is Python that MONAI evaluates, and {found.effect}. Don't load it"
             yield Found("expression", Tier.EXECUTES, Severity.CRITICAL, message, texts[found.text].at, found.text)
