@@ -12,6 +12,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from bastide.verify.artifacts.formats._template_access import Trouble, access
+from bastide.verify.artifacts.formats._template_costs import costs
 from bastide.verify.artifacts.formats._template_texts import texts
 from bastide.verify.artifacts.formats._template_values import Definitions, TooMuch
 from bastide.verify.artifacts.interface import Scan
@@ -51,7 +52,7 @@ def check_template(text: bytes | str, scan: Scan, start: int = 0) -> None:
         source = data.decode("utf-8")
         tree = _environment().parse(source)
         known = Definitions(tree)
-        troubles = [*access(tree, known), *texts(tree, known)]
+        troubles = [*access(tree, known), *texts(tree, known), *costs(tree, known)]
     except UnicodeDecodeError as problem:
         scan.malformed("chat-template/not-text", "a chat template that is no UTF-8", start + problem.start)
     except TemplateSyntaxError as problem:
