@@ -31,8 +31,11 @@ _MAYBE = (nodes.If, nodes.For, nodes.CondExpr, nodes.And, nodes.Or)
 def costs(tree: nodes.Template, known: Definitions) -> Iterator[Trouble]:
     """Everything that takes far more time or memory than a chat template needs."""
     yield from _Rounds(tree, known).troubles()
+    numbers = {
+        name for name, values in known.values.items() if any(isinstance(constant(v, known), int) for v in values)
+    }
     for loop in _outermost(tree):
-        yield from _doubles(loop, known)
+        yield from _doubles(loop, known, numbers)
     for node in descendants(tree):
         match node:
             case nodes.Mul():
@@ -142,21 +145,20 @@ def _outermost(tree: nodes.Template) -> Iterator[nodes.For]:
             stack += node.iter_child_nodes()
 
 
-def _doubles(loop: nodes.For, known: Definitions) -> Iterator[Trouble]:
+def _doubles(loop: nodes.For, known: Definitions, numbers: set[str]) -> Iterator[Trouble]:
     """A variable that each round makes of itself and itself."""
     for node in descendants(loop):
         if not isinstance(node, nodes.Assign):
             continue
         name = _name(node.target)
-        if name and not _is_number(name, known) and _times(name, node.node, known) > 1:
+        if name and _variable(name) not in numbers and _times(name, node.node, known) > 1:
             yield _trouble("doubling", "doubles a text in each round of a loop", node, name)
 
 
-def _is_number(name: str, known: Definitions) -> bool:
+def _variable(name: str) -> str:
+    """As `Definitions` calls it."""
     field = name.partition(".")[2]
-    return any(
-        isinstance(constant(value, known), int) for value in known.values.get(f".{field}" if field else name, ())
-    )
+    return f".{field}" if field else name
 
 
 def _times(name: str, value: nodes.Node, known: Definitions) -> int:
