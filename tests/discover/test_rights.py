@@ -187,3 +187,67 @@ def test_a_module_s_function_has_a_role_and_models_are_those_of_its_policy(tmp_p
     }
     assert _privileges(found) == {"scoped"}
     assert "runs-as" in {f.verb for f in found.flows}
+
+
+USER = """\
+resource "aws_iam_user" "bot" { name = "bot" }
+resource "aws_iam_user_policy" "may" {
+  user   = aws_iam_user.bot.name
+  policy = jsonencode({ Statement = [{ Effect = "Allow", Action = ["ACTION"], Resource = "*" }] })
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "ids"), [("bedrock:InvokeModel", {"bot", "amazon-bedrock"}), ("s3:GetObject", set())]
+)
+def test_a_user_is_of_the_system_when_he_may_use_models(tmp_path: Path, action: str, ids: set[str]) -> None:
+    found = _found(tmp_path, "main.tf", USER.replace("ACTION", action))
+    assert set(found.components) == ids
+    assert _privileges(found) == ({"wildcard"} if ids else set())
+
+
+@pytest.mark.parametrize(
+    ("action", "privileges"),
+    [
+        ("textract:AnalyzeDocument", set()),
+        ("translate:TranslateText", set()),
+        ("textract:*", {"wildcard"}),
+        ("ec2:RunInstances", {"wildcard"}),
+    ],
+)
+def test_actions_without_narrower_resources_are_no_wide_rights(
+    tmp_path: Path, action: str, privileges: set[str]
+) -> None:
+    text = DOCUMENTS.replace("ACTION", action).replace("RESOURCE", "*").replace("EFFECT", "")
+    assert _privileges(_found(tmp_path, "main.tf", text)) == privileges
+
+
+COLLECTION = """\
+AWSTemplateFormatVersion: "2010-09-09"
+Parameters: {Name: {Type: String}}
+Resources:
+  Notes: {Type: AWS::OpenSearchServerless::Collection, Properties: {Name: NAME, Type: VECTORSEARCH}}
+  Open:
+    Type: AWS::OpenSearchServerless::SecurityPolicy
+    Properties:
+      Type: network
+      Policy: POLICY
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "open_"),
+    [
+        ("notes", '\'[{"Rules":[{"Resource":["collection/notes"]}],"AllowFromPublic":true}]\'', True),
+        ("notes", '\'[{"Rules":[{"Resource":["collection/no*"]}],"AllowFromPublic":false}]\'', False),
+        ("!Ref Name", '!Sub \'[{"Rules":[{"Resource":["collection/${Name}"]}],"AllowFromPublic":true}]\'', True),
+        ("notes", '\'[{"Rules":[{"Resource":["collection/other"]}],"AllowFromPublic":true}]\'', None),
+    ],
+)
+def test_a_network_policy_is_about_the_collections_that_it_names(
+    tmp_path: Path, name: str, policy: str, open_: bool | None
+) -> None:
+    found = _found(tmp_path, "template.yaml", COLLECTION.replace("NAME", name).replace("POLICY", policy))
+    fact = found.components["notes"].facts.get("public-network-access")
+    assert (fact.value if fact else None) is open_

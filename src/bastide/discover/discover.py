@@ -13,6 +13,7 @@ from bastide.discover.actors import with_actors
 from bastide.discover.amplify import with_amplify
 from bastide.discover.apis import with_apis
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
+from bastide.discover.collections import with_collections
 from bastide.discover.constructs import with_constructs
 from bastide.discover.handlers import with_handlers
 from bastide.discover.hosted import with_hosted
@@ -59,6 +60,7 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
         with_states,
         with_wires,
         with_rights,
+        with_collections,
         with_handlers,
         with_apis,
         with_hosted,

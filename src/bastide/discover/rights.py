@@ -12,17 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bastide.discover.model import Resource, State, Value, plain_key
+from bastide.discover.permissions import unlimited
 from bastide.discover.types import fits
 
 _POLICY = "aws_iam_role_policy"
 _DOCUMENT = "data.aws_iam_policy_document"
-_UNLIMITED = (
-    "cloudwatch:GetMetric*", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData", "ssmmessages:*",
-    "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Describe*", "ecr:GetAuthorizationToken",
-    "logs:*", "sts:GetCallerIdentity", "translate:*", "transcribe:*", "xray:*",
-    "bedrock:ListFoundationModels", "textract:*", "comprehend:Detect*", "polly:SynthesizeSpeech", "rekognition:Detect*",
-)  # fmt: skip
-"""Actions for which `*` is no wide right: the service knows no narrower resource, or what is reached is telemetry."""
 _SERVICES: Mapping[str, tuple[str, ...]] = {
     "models": ("bedrock:InvokeModel*", "bedrock:Converse*", "bedrock:Invoke[*]", "bedrock:[*]"),
     "endpoints": ("sagemaker:InvokeEndpoint*",),
@@ -90,7 +84,7 @@ def _statement(value: Value) -> Value | None:
     for name, wanted in _SERVICES.items():
         if used := [v for v in value.find("Action") + value.find("actions") if fits(str(v.data), wanted)]:
             parts[name] = Value(name, used[0].place)
-    if actions and all(fits(a, _UNLIMITED) for a in actions):
+    if actions and all(fits(a, unlimited()) for a in actions):
         parts = {key: v for key, v in parts.items() if key not in ("Action", "Resource")}
     elif "Resource" in parts:
         resources = parts["Resource"]
@@ -154,11 +148,21 @@ def _whole(value: Value, key: str) -> Iterator[Value]:
 
 
 def _terraform_policy(policy: Resource, index: _Index) -> Iterator[Resource]:
-    yield _changed(policy, {"policy": lambda v: _policy(v, index)})
+    yield _changed(_of_user(policy), {"policy": lambda v: _policy(v, index)})
+
+
+def _of_user(policy: Resource) -> Resource:
+    """What a user is given is given as to a role."""
+    data = policy.body.data if isinstance(policy.body.data, Mapping) else {}
+    if "user" not in data:
+        return policy
+    body = {"role" if key == "user" else key: value for key, value in data.items()}
+    return replace(policy, type=policy.type.replace("_user_", "_role_"), body=replace(policy.body, data=body))
 
 
 def _attachment(resource: Resource, index: _Index) -> Iterator[Resource]:
     """An attached policy that is declared here is the role's own."""
+    resource = _of_user(resource)
     named = [index[r] for v in resource.find("policy_arn") for r in v.refs if r in index]
     policies = [p for r in named if r.type == "aws_iam_policy" for p in _whole(r.body, "policy")]
     roles = [*_whole(resource.body, "role"), *_whole(resource.body, "roles")]
@@ -208,7 +212,8 @@ def _texts(value: Value, index: _Index, depth: int) -> Iterator[Value]:
 
 
 def _template_policy(resource: Resource, index: _Index) -> Iterator[Resource]:
-    roles, policies = [*_whole(resource.body, "Roles")], [*_whole(resource.body, "PolicyDocument")]
+    roles = [v for key in ("Roles", "Users") for v in _whole(resource.body, key)]
+    policies = [*_whole(resource.body, "PolicyDocument")]
     if roles and policies:
         yield _made_policy(resource.id, roles[0], _policy(policies[0], index), resource)
     else:
@@ -307,6 +312,9 @@ def _changed(resource: Resource, changes: Mapping[str, Callable[[Value], Value]]
 _CHANGES: Mapping[str, Callable[[Resource, _Index], Iterator[Resource]]] = {
     "aws_iam_role": _terraform_role,
     _POLICY: _terraform_policy,
+    "aws_iam_user_policy": _terraform_policy,
+    "aws_iam_user_policy_attachment": _attachment,
+    "AWS::IAM::User": _template_role,
     "aws_iam_role_policy_attachment": _attachment,
     "aws_iam_policy_attachment": _attachment,
     "module/terraform-aws-modules/lambda/aws": _module_function,

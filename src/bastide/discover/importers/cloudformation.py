@@ -119,7 +119,7 @@ class Template:
 
     def _embedded(self, text: str, values: Sequence[Value], at: Value) -> Value | None:
         """A document in JSON that is put together: each of its texts has the references that stand in it. None for other texts."""
-        if not text.lstrip().startswith("{"):
+        if not text.lstrip().startswith(("{", "[")):
             return None
         root, problems = read_json(text, self.file)
         return _filled(root, values, at) if root is not None and not problems else None
