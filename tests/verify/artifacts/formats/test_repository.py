@@ -202,11 +202,19 @@ def test_no_shape_makes_the_reader_fail(content: Any, name: str) -> None:
         "def f():\n    import os\n    os.system('x')\nf()",
         "def f(a=eval('x')): pass",
         "import importlib\nimportlib.import_module('os').system('x')",
+        "import os\nclass EndpointHandler:\n    def __init__(self, path=''):\n        os.system('x')",
+        "import os\ndef go():\n    os.system('x')\nclass M:\n    def load_context(self, c):\n        go()",
     ],
 )
 def test_code_that_acts_at_import_is_unsafe(code: str) -> None:
     """Importing it is enough."""
     assert "python/runs-at-import" in judged(code.encode(), "modeling_x.py")[1]
+
+
+def test_code_that_hides_what_it_runs_is_unsafe() -> None:
+    """In whatever function."""
+    for line in ("exec(base64.b64decode(x))", "getattr(base64, 'sys' + 'tem')(x)"):
+        assert "python/hostile" in judged(f"import base64\ndef forward(x):\n    {line}".encode(), "modeling_x.py")[1]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +223,7 @@ def test_code_that_acts_at_import_is_unsafe(code: str) -> None:
         "import torch\nclass M(torch.nn.Module):\n    pass",
         "def f():\n    import os\n    os.system('x')",
         "if __name__ == '__main__':\n    exec('x')",
+        "import pickle\nclass Tokenizer:\n    def __init__(self, vocab):\n        self.v = pickle.load(open(vocab, 'rb'))",
         "(" * 1000,
         "\0",
     ],

@@ -97,7 +97,7 @@ class Dependencies:
                 )  # fmt: skip
         elif url.lower().startswith("file:"):
             self._local(url, at)
-        elif not _DIGEST.search(url) and not _trusted(url):
+        elif not _DIGEST.search(url) and not trusted(url):
             self.add(
                 "address",
                 Tier.POLICY,
@@ -109,7 +109,7 @@ class Dependencies:
 
     def index(self, url: str, at: int) -> None:
         """An index, a channel, or a page of links."""
-        if self._plain(url, at) or _trusted(url) or "://" not in url:
+        if self._plain(url, at) or trusted(url) or "://" not in url:
             return
         self.add(
             "other-index", Tier.POLICY, Severity.MEDIUM,
@@ -219,7 +219,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _trusted(url: str) -> bool:
+def trusted(url: str) -> bool:
+    """Whether it is encrypted, and of a host that the makers of well-known packages run."""
     host = _host(url)
     return url.lower().startswith("https://") and (host in packages().hosts or host == "")
 

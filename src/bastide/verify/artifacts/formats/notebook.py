@@ -109,7 +109,7 @@ class _Notebook:
             for output in cell["outputs"] if isinstance(cell.get("outputs"), list) else ():
                 self._output(output, index)
         for harm in code.close():
-            severity = Severity.MEDIUM if harm.grave else Severity.LOW
+            severity = Severity.HIGH if harm.hostile else Severity.MEDIUM if harm.grave else Severity.LOW
             self._add("runs", severity, f"a cell of code {harm.what} when it is run", harm.line, harm.evidence)
         for line in code.scripts:
             message = "a cell puts a script into the page when it is run"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import warnings
 
+from bastide.verify.artifacts.formats._code_flow import flows
 from bastide.verify.artifacts.formats._python import imports_do
 from bastide.verify.artifacts.interface import Scan, Source
 from bastide.verify.artifacts.model import Severity, Tier
@@ -42,10 +43,14 @@ def check_python(data: bytes, scan: Scan, start: int = 0) -> None:
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
         found = list(imports_do(tree))
+        hostile = [flow for flow in flows(tree) if flow.hostile]
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         scan.malformed("python/broken", f"is no Python that can be read here ({type(problem).__name__})", start)
         return
     lines = data.splitlines(keepends=True)
+    for flow in hostile[:REPORTED]:
+        place = start + sum(map(len, lines[: flow.line - 1]))
+        scan.add("python/hostile", Tier.EXECUTES, Severity.HIGH, f"has code that {flow.what}", place, flow.name[:200])
     for harm in found[:REPORTED]:
         offset = start + sum(map(len, lines[: harm.line - 1])) + harm.column
         if harm.at_import:
@@ -53,7 +58,7 @@ def check_python(data: bytes, scan: Scan, start: int = 0) -> None:
                 "python/runs-at-import",
                 Tier.EXECUTES,
                 Severity.HIGH,
-                f"when it is imported, it {harm.effect}",
+                f"when it is imported, or an object of it is made, it {harm.effect}",
                 offset,
                 harm.name,
             )
