@@ -92,7 +92,7 @@ def test_objects_that_are_parts_of_properties_are_read_there(tmp_path: Path) -> 
     found = discover(tmp_path)
     assert found.components["orders"].kind == "ai.tool"
     flows = {(f.source, f.verb, f.target) for f in found.flows}
-    assert {("desk", "invokes", "orders"), ("desk", "calls", "lookup")} <= flows
+    assert {("desk", "invokes", "orders"), ("orders", "calls", "lookup")} <= flows
 
 
 KNOWLEDGE = """\

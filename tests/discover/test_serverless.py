@@ -125,7 +125,7 @@ resources:
 
 def test_functions_of_the_serverless_framework(tmp_path: Path) -> None:
     found = _read(tmp_path, {"serverless.yml": FRAMEWORK})
-    expected = {("serverlessrestapi", "ask"), ("asked", "ask"), ("websocketsapi", "listen"), ("ask", "amazon-bedrock")}
+    expected = {("serverlessrestapi", "ask"), ("asked", "ask"), ("websocketsapi", "listen"), ("ask", "amazon-nova-x")}
     assert expected <= _flows(found)
     assert found.components["iamrolelambdaexecution"].facts["privileges"].value == "wildcard"
     asks = {id_: found.components[id_].facts["authentication"].value for id_ in ("serverlessrestapi", "websocketsapi")}

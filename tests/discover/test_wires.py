@@ -121,3 +121,90 @@ def test_who_may_use_models_uses_the_only_one_that_is_named_or_some(tmp_path: Pa
     found = discover(tmp_path)
     assert ("answer", "amazon-bedrock") in {(f.source, f.target) for f in found.flows}
     assert ("ask", "amazon-bedrock") not in {(f.source, f.target) for f in found.flows}
+
+
+RIGHTS = """\
+from aws_cdk import Stack, aws_iam as iam, aws_lambda as lambda_
+
+class Chat(Stack):
+    def __init__(self, scope, id):
+        super().__init__(scope, id)
+        may = iam.PolicyStatement(actions=["bedrock:InvokeModel"], resources=["*"])
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")ROLE)
+        ask = lambda_.Function(self, "Ask", FUNCTION)
+        MORE
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "function", "more", "privileges"),
+    [
+        (', inline_policies={"x": iam.PolicyDocument(statements=[may])}', "role=role", "pass", "wildcard"),
+        ("", "initial_policy=[may]", "pass", "wildcard"),
+        ("", "role=role", 'ask.role.attach_inline_policy(iam.Policy(self, "P", statements=[may]))', "wildcard"),
+        ("", "role=role", 'iam.Policy(self, "P", statements=[may], roles=[role])', "wildcard"),
+        (
+            "",
+            "role=role",
+            'role.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name("AmazonBedrockFullAccess"))',
+            "broad",
+        ),
+    ],
+)
+def test_rights_in_all_the_ways_of_the_cdk(
+    tmp_path: Path, role: str, function: str, more: str, privileges: str
+) -> None:
+    text = RIGHTS.replace("ROLE", role).replace("FUNCTION", function).replace("MORE", more)
+    (tmp_path / "stack.py").write_text(text)
+    found = discover(tmp_path)
+    assert ("ask", "amazon-bedrock") in {(f.source, f.target) for f in found.flows}
+    assert {c.facts["privileges"].value for c in found.components.values() if "privileges" in c.facts} == {privileges}
+
+
+FARGATE = """\
+from aws_cdk import Stack, aws_ecs as ecs, aws_ecs_patterns as patterns, aws_iam as iam
+
+class Web(Stack):
+    def __init__(self, scope, id):
+        super().__init__(scope, id)
+        chat = patterns.ApplicationLoadBalancedFargateService(
+            self, "Chat", public_load_balancer=True,
+            task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
+                image=ecs.ContainerImage.from_asset("chat"), container_port=8501))
+        chat.task_definition.add_to_task_role_policy(iam.PolicyStatement(actions=["bedrock:InvokeModel"], resources=["*"]))
+        task = ecs.FargateTaskDefinition(self, "Search")
+        task.add_container("search", image=ecs.ContainerImage.from_registry("qdrant/qdrant:v1.15.0"))
+"""
+
+
+def test_containers_of_the_cdk(tmp_path: Path) -> None:
+    (tmp_path / "stack.py").write_text(FARGATE)
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "Dockerfile").write_text("FROM python:3.13\nCMD python main.py\n")
+    (tmp_path / "chat" / "main.py").write_text(
+        "import openai\nopenai.OpenAI().responses.create(model='gpt-x', input='y')\n"
+    )
+    found = discover(tmp_path)
+    flows = {(f.source, f.target) for f in found.flows}
+    assert {("user", "chatlb"), ("chatlb", "chat"), ("chat", "gpt-x"), ("chat", "chatrole")} <= flows
+    assert found.components["chatlb"].facts["published"].value == "internet"
+    assert "data.vector-store" in {c.kind for c in found.components.values()}
+
+
+GROUP = """\
+import { bedrock } from '@cdklabs/generative-ai-cdk-constructs';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+
+const look = new lambda.Function(stack, 'Look', {});
+const notes = new bedrock.VectorKnowledgeBase(stack, 'Notes', {});
+const desk = new bedrock.Agent(stack, 'Desk', { instruction: 'Help.' });
+desk.addKnowledgeBase(notes);
+desk.addActionGroup(new bedrock.AgentActionGroup({ name: 'orders', executor: bedrock.ActionGroupExecutor.fromlambdaFunction(look) }));
+"""
+
+
+def test_an_agent_is_given_tools_and_knowledge_by_methods(tmp_path: Path) -> None:
+    (tmp_path / "stack.ts").write_text(GROUP)
+    found = discover(tmp_path)
+    assert {("notes", "desk"), ("desk", "orders"), ("orders", "look")} <= {(f.source, f.target) for f in found.flows}
+    assert found.components["orders"].kind == "ai.tool"

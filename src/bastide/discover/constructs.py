@@ -36,7 +36,7 @@ _HIGHER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "docdb": {"AWS::DocDB::DBCluster": ("DatabaseCluster",)},
     "neptune": {"AWS::Neptune::DBCluster": ("DatabaseCluster",)},
     "secretsmanager": {"AWS::SecretsManager::Secret": ("Secret",)},
-    "iam": {"AWS::IAM::Role": ("Role",)},
+    "iam": {"AWS::IAM::Role": ("Role",), "AWS::IAM::Policy": ("Policy",), "AWS::IAM::ManagedPolicy": ("ManagedPolicy",), "AWS::IAM::User": ("User",)},
     "apigateway": {"AWS::ApiGateway::RestApi": ("RestApi", "LambdaRestApi", "SpecRestApi", "StepFunctionsRestApi")},
     "apigatewayv2": {"AWS::ApiGatewayV2::Api": ("HttpApi", "WebSocketApi")},
     "appsync": {"AWS::AppSync::GraphQLApi": ("GraphqlApi",)},
@@ -82,6 +82,9 @@ def _made(call: str) -> str:
     if match is None:
         return ""
     module, name = re.sub(r"_alpha\Z", "", match[1].replace("-", "_").rstrip("_")), match[2]
+    if name.endswith("Policy") and not name.startswith("Cfn") and match.end(2) != len(call):
+        # `ManagedPolicy.from...("X")` only names one.
+        return ""
     service = _SERVICES.get(module.replace("_", ""))
     if name.startswith("Cfn") and service:
         return f"AWS::{service}::{name.removeprefix('Cfn')}"

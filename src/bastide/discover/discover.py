@@ -9,12 +9,14 @@ from pathlib import Path
 
 from bastide.catalog.load import load_vocabulary
 from bastide.catalog.model import Catalog
+from bastide.discover.action_groups import with_action_groups
 from bastide.discover.actors import with_actors
 from bastide.discover.amplify import with_amplify
 from bastide.discover.apis import with_apis
 from bastide.discover.baselines import Judge, load_baselines, weaknesses
 from bastide.discover.collections import with_collections
 from bastide.discover.constructs import with_constructs
+from bastide.discover.fargate import with_fargate
 from bastide.discover.handlers import with_handlers
 from bastide.discover.hosted import with_hosted
 from bastide.discover.images import with_images
@@ -55,10 +57,12 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     placed = rest
     for step in (
         with_amplify,
+        with_fargate,
         with_constructs,
         with_sam,
         with_states,
         with_wires,
+        with_action_groups,
         with_rights,
         with_collections,
         with_handlers,

@@ -167,7 +167,7 @@ def _body(resource: Resource, definition: Value, shape: Shape) -> dict[str, Valu
     body["env"] = Value(dict(_environment(definition, shape)), place)
     ports = (*definition.find(shape.ports), *(resource.find(shape.ingress_port) if shape.ingress_port else ()))
     body["ports"] = Value(tuple(Value({"container": p}, p.place) for p in ports), ports[0].place if ports else place)
-    body |= {key: found[0] for key in ("privileged", "user") if (found := definition.find(key))}
+    body |= {key: found[0] for key in ("privileged", "user", "build") if (found := definition.find(key))}
     if security := definition.find(shape.security):
         body["security"] = security[0]
     if shape.external and (external := resource.find(shape.external)):

@@ -26,7 +26,9 @@ _SERVICES: Mapping[str, tuple[str, ...]] = {
 """What a statement allows to use, by the name of the statement's part that says so."""
 _GRANT = re.compile(r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@?cdklabs)\b.*\.grant_?[A-Za-z_]*\Z")
 _ADDED = re.compile(
-    r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib)\b.*\.add_?to_?(?:role_?|principal_?)?policy\Z", re.IGNORECASE
+    r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@aws-cdk|@?cdklabs)\b.*"
+    r"\.(?:add_?to_?(?:task_?)?(?:role_?|principal_?)?policy|add_?managed_?policy|attach_?inline_?policy)\Z",
+    re.IGNORECASE,
 )
 _Index = Mapping[str, Resource]
 
@@ -44,10 +46,19 @@ def with_rights(resources: Iterable[Resource]) -> Iterator[Resource]:
             yield _added(resource, index)
         elif _GRANT.match(resource.type):
             yield _granted(resource, index)
-        elif resource.type == "AWS::Lambda::Function" and resource.id in serving and not resource.find("role"):
-            yield from _with_own_role(resource, ())
+        elif resource.type in _OWN and not resource.find(_OWN[resource.type][0]):
+            first = tuple(_initial(resource, index))
+            yield from _with_own_role(resource, first) if first or resource.id in serving else (resource,)
         else:
             yield resource
+
+
+_OWN: Mapping[str, tuple[str, str]] = {
+    "AWS::Lambda::Function": ("role", "lambda.amazonaws.com"),
+    "AWS::ECS::TaskDefinition": ("task_role_arn", "ecs-tasks.amazonaws.com"),
+    "AWS::StepFunctions::StateMachine": ("role", "states.amazonaws.com"),
+}
+"""What the CDK makes a role for when none is named: the attribute for it, and who takes it."""
 
 
 # --- policies -----------------------------------------------------------------------------------------------------------
@@ -189,6 +200,12 @@ def _template_role(role: Resource, index: _Index) -> Iterator[Resource]:
         body[key] = _policy(body[key], index)
     for key in [k for k in body if plain_key(k) == "policies"]:
         body["inline_policy"] = _inline(body.pop(key), index)
+    for key in [k for k in body if plain_key(k) == "inlinepolicies"]:
+        documents = body.pop(key)
+        inline = tuple(
+            _inlined(v, index) for v in (documents.data.values() if isinstance(documents.data, Mapping) else ())
+        )
+        body["inline_policy"] = Value(inline, documents.place)
     for key in [k for k in body if plain_key(k) == "assumedby"]:
         services = tuple(_named(v) for v in _texts(body[key], index, 0))
         principal = Value({"Service": Value(services, role.place)}, role.place)
@@ -197,6 +214,12 @@ def _template_role(role: Resource, index: _Index) -> Iterator[Resource]:
     for key in [k for k in body if plain_key(k) == "managedpolicies"]:
         body["managed_policy_arns"] = Value(tuple(_texts(body[key], index, 0)), role.place)
     yield replace(role, body=replace(role.body, data=body))
+
+
+def _inlined(document: Value, index: _Index) -> Value:
+    statements = tuple(_statements(document, index))
+    policy = Value({"Statement": Value(statements, document.place)}, document.place) if statements else document
+    return Value({"policy": _policy(policy, index)}, document.place)
 
 
 def _texts(value: Value, index: _Index, depth: int) -> Iterator[Value]:
@@ -214,6 +237,9 @@ def _texts(value: Value, index: _Index, depth: int) -> Iterator[Value]:
 def _template_policy(resource: Resource, index: _Index) -> Iterator[Resource]:
     roles = [v for key in ("Roles", "Users") for v in _whole(resource.body, key)]
     policies = [*_whole(resource.body, "PolicyDocument")]
+    if not policies and (written := [s for v in resource.find("statements") for s in _statements(v, index)]):
+        roles = [v for key in ("roles", "users") for v in _whole(resource.body, key)] or roles
+        policies = [Value({"Statement": Value(tuple(written), resource.place)}, resource.place)]
     if roles and policies:
         yield _made_policy(resource.id, roles[0], _policy(policies[0], index), resource)
     else:
@@ -243,7 +269,8 @@ def _with_own_role(function: Resource, given: tuple[Value, ...], index: _Index |
     place = given[0].place if given else function.place
     id_ = f"{function.id} role"
     own = Value(None, function.place, State.UNKNOWN, (id_,))
-    assumed = Value({"Service": Value("lambda.amazonaws.com", place)}, place)
+    attribute, service = _OWN.get(function.type, _OWN["AWS::Lambda::Function"])
+    assumed = Value({"Service": Value(service, place)}, place)
     statement = Value((Value({"Principal": assumed}, place),), place)
     inline = tuple(Value({"policy": _policy(v, index or {})}, v.place) for v in given if _whole_statement(v))
     body = {
@@ -251,7 +278,7 @@ def _with_own_role(function: Resource, given: tuple[Value, ...], index: _Index |
         "managed_policy_arns": Value(tuple(v for v in given if isinstance(v.data, str)), place),
         "inline_policy": Value(inline, place),
     }
-    yield replace(function, body=replace(function.body, data={**(function.body.data or {}), "role": own}))
+    yield replace(function, body=replace(function.body, data={**(function.body.data or {}), attribute: own}))
     yield replace(
         function,
         id=id_,
@@ -269,23 +296,52 @@ def _whole_statement(value: Value) -> bool:
 
 # --- constructs ---------------------------------------------------------------------------------------------------------------
 def _added(call: Resource, index: _Index) -> Resource:
-    """`role.add_to_policy(PolicyStatement(...))`; of a function, its own role's."""
+    """`role.add_to_policy(PolicyStatement(...))`, also with a policy that AWS manages; of a function, its own role's."""
     on = [r for r in _refs(call.find("$on")) if r in index]
-    made = [index[r] for r in _refs(call.find("0")) if r in index and index[r].type.endswith("PolicyStatement")]
-    if not on or not made:
+    if not on:
         return call
     holder = index[on[0]]
-    roles = _refs(holder.find("role")) or [f"{holder.id} role"] if holder.type.startswith("AWS::Lambda") else on
-    role = Value(None, call.place, State.UNKNOWN, tuple(roles))
-    statements = tuple(replace(m.body, place=m.place) for m in made)
-    return _made_policy(
-        call.id, role, _policy(Value({"Statement": Value(statements, call.place)}, call.place), {}), call
-    )
+    attribute = _OWN.get(holder.type, ("role",))[0]
+    own = [f"{holder.id} role"] if holder.type in _OWN else on
+    role = Value(None, call.place, State.UNKNOWN, tuple(_refs(holder.find(attribute)) or own))
+    if "managed" in call.type.lower():
+        named = [v for v in _texts(given[0], index, 0) if isinstance(v.data, str)] if (given := call.find("0")) else []
+        body = {"role": role, "policy_arn": named[0]} if named else {}
+        return (
+            replace(call, type="aws_iam_role_policy_attachment", body=Value(body, call.place), part_of="")
+            if body
+            else call
+        )
+    statements = tuple(s for v in call.find("0") for s in _statements(v, index))
+    document = Value({"Statement": Value(statements, call.place)}, call.place)
+    return _made_policy(call.id, role, _policy(document, {}), call) if statements else call
+
+
+def _statements(value: Value, index: _Index, depth: int = 0) -> Iterator[Value]:
+    """The statements of what a construct was given: statements, documents, policies."""
+    if isinstance(value.data, Mapping) and (value.find("Action") or value.find("actions")):
+        yield value
+        return
+    calls = [index[r] for r in value.refs if r in index] if value.data is None and depth < 4 else []
+    for made in calls:
+        if ".PolicyStatement" in made.type:
+            written = [v for v in _whole(made.body, "0") if v.find("Action")]
+            yield from written or [replace(made.body, place=made.place)]
+        else:
+            inner = [v for key in ("statements", "document") for v in made.find(key)]
+            yield from (s for v in inner for s in _statements(v, index, depth + 1))
+
+
+def _initial(function: Resource, index: _Index) -> Iterator[Value]:
+    """`initialPolicy` of a function."""
+    statements = tuple(s for v in function.find("initial_policy") for s in _statements(v, index))
+    if statements:
+        yield Value({"Statement": Value(statements, statements[0].place)}, statements[0].place)
 
 
 def _granted(call: Resource, index: _Index) -> Resource:
-    """`bucket.grant_read(function)`: what may be reached, and by whom. A role is no one who calls."""
-    whom = [r for r in _refs(call.find("0")) if r in index and "IAM::" not in index[r].type]
+    """`bucket.grant_read(function)`: what may be reached, and by whom."""
+    whom = [r for r in _refs(call.find("0")) if r in index]
     what = [r for r in _refs(call.find("$on")) if r in index]
     if not whom or not what:
         return call

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from bastide.discover.action_groups import GROUP
 from bastide.discover.model import Resource, State, Value, plain_key
 
 _CDK = re.compile(r"call/(?:js:)?(?:aws_cdk|aws-cdk-lib|@aws-cdk|@?cdklabs)\b")
@@ -173,8 +174,28 @@ def _url(call: Resource, index: _Index) -> Iterator[Resource]:
     yield replace(call, type="AWS::Lambda::Url", name=name, body=body, part_of="")
 
 
+def _action_group(call: Resource, index: _Index) -> Iterator[Resource]:
+    """`agent.addActionGroup(new AgentActionGroup({name, executor}))`."""
+    agent, given = meant(_argument(call, "$on"), index), _argument(call, "0", "action_group")
+    made = next((index[r] for r in (given.refs if given is not None else ()) if r in index), None)
+    if agent is None or made is None:
+        return
+    name = next((str(v.data) for v in made.find("name") if isinstance(v.data, str)), made.name)
+    function = next((m for v in made.find("executor") if (m := meant(v, index)) is not None), None)
+    executor = {"action_group_executor": Value({"lambda": function}, made.place)} if function is not None else {}
+    body = Value({"agent_id": agent, "action_group_name": Value(name, made.place), **executor}, made.place)
+    yield replace(call, type=GROUP, name=name, body=body, part_of="")
+
+
+def _knowledge(call: Resource, index: _Index) -> Iterator[Resource]:
+    agent, base = meant(_argument(call, "$on"), index), meant(_argument(call, "0", "knowledge_base"), index)
+    if agent is not None and base is not None:
+        body = Value({"agent_id": agent, "knowledge_base_id": base}, call.place)
+        yield replace(call, type="aws_bedrockagent_agent_knowledge_base_association", body=body, part_of="")
+
+
 _METHODS: Mapping[str, Callable[[Resource, _Index], Iterator[Resource]]] = {
     "addeventsource": _event_source, "grantconsumemessages": _consumed, "addeventnotification": _notification,
     "addobjectcreatednotification": _notification, "addsubscription": _subscription, "addmethod": _method, "addroutes": _routes,
-    "addroute": _routes, "addfunctionurl": _url,
+    "addactiongroup": _action_group, "addknowledgebase": _knowledge, "addroute": _routes, "addfunctionurl": _url,
 }  # fmt: skip
