@@ -133,6 +133,12 @@ def test_bytes_behind_the_end_are_unknown() -> None:
     assert {"zip/data-after-end"} == ids(zipped(M(b"a.txt", TEXT)) + b"more")
 
 
+def test_an_archive_without_a_directory_is_unknown() -> None:
+    whole = zipped(M(b"a.pkl", TOUCHES))
+    report = scan_bytes(whole[: whole.index(b"PK\x01\x02")], "m.zip")
+    assert (report.verdict, [f.id for f in report.findings]) == (Verdict.UNKNOWN, ["zip/no-directory"])
+
+
 def test_an_archive_behind_something_else_is_read() -> None:
     """A pickle and an archive at once: each loader takes its own."""
     assert {RUNS, "zip/data-before"} <= ids(zipped(M(b"m/data.pkl", TOUCHES), before=HARMLESS), "model.pkl")

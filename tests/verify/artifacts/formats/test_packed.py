@@ -58,6 +58,19 @@ def test_a_broken_tail_hides_nothing(kind: str) -> None:
     assert scan_bytes(PACKERS[kind](HARMLESS) + b"more", "m.pkl").verdict is Verdict.UNKNOWN
 
 
+def test_a_wrong_checksum_hides_nothing() -> None:
+    """Python's reader of gzip hands out what it unpacked before it compares the checksum."""
+    whole = gzip.compress(TOUCHES)
+    assert RUNS in ids(whole[:-8] + bytes(8), "m.pkl.gz")
+    assert RUNS in ids(gzip.compress(TOUCHES + bytes(300_000))[:-8] + bytes(8), "m.pkl.gz")
+
+
+@pytest.mark.parametrize("behind", [b"\xff\xff", bytes(64) + TOUCHES, b"text"])
+def test_bytes_behind_a_pickle_are_unknown(behind: bytes) -> None:
+    assert scan_bytes(HARMLESS + behind, "m.pkl").verdict is Verdict.UNKNOWN
+    assert scan_bytes(HARMLESS + bytes(64) + b"\n", "m.pkl").verdict is Verdict.SAFE
+
+
 @pytest.mark.parametrize("head", [b"Rar!\x1a\x07\x00", b"!<arch>\n", b"MSCF\0\0\0\0"])
 @pytest.mark.parametrize("name", ["m.joblib", "m.pkl", "m"])
 def test_what_is_not_unpacked_is_unknown(head: bytes, name: str) -> None:

@@ -84,6 +84,7 @@ class Inflate:
     def __init__(self, window: int) -> None:
         """window: -15 raw, 15 zlib, 31 gzip."""
         self._machine = zlib.decompressobj(window)
+        self._problem: zlib.error | None = None
 
     @property
     def eof(self) -> bool:
@@ -101,8 +102,28 @@ class Inflate:
         return self._machine.unused_data
 
     def decompress(self, data: bytes, most: int) -> bytes:
-        """At most `most` bytes."""
-        return self._machine.decompress(self._machine.unconsumed_tail + data, most)
+        """At most `most` bytes. What stands before a break is given back first: Python's reader of gzip looks at the checksum later."""
+        if self._problem:
+            raise self._problem
+        before, feed = self._machine.copy(), self._machine.unconsumed_tail + data
+        try:
+            return self._machine.decompress(feed, most)
+        except zlib.error as problem:
+            self._problem = problem
+            return _as_far(before, feed, most)
+
+
+def _as_far(machine: zlib._Decompress, feed: bytes, most: int) -> bytes:
+    """As much as can be unpacked before a break."""
+    low, high, found = 0, most, b""
+    while low < high:
+        middle = (low + high + 1) // 2
+        try:
+            found = machine.copy().decompress(feed, middle)
+            low = middle if len(found) == middle else high
+        except zlib.error:
+            high = middle - 1
+    return found
 
 
 def inflate_raw() -> Inflate:

@@ -150,6 +150,12 @@ def read_archive(data: Buffer, scan: Scan) -> Archive:
     seen: set[Member] = set()
     directories = find_directories(data, scan)
     archive.end = min((d.at for d in directories), default=0)
+    if not directories:
+        scan.malformed(
+            "zip/no-directory",
+            "has no directory, so its members were not read: only loaders that read it as a stream find them",
+            0,
+        )
     for directory in directories:
         for member in _entries(archive.data, directory, scan):
             if member not in seen:

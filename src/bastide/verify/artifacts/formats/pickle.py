@@ -65,7 +65,7 @@ class PickleReader:
         for number in range(MAX_PICKLES):
             outcome, judge = try_pickle(source.data, start)
             if number and outcome.end is not End.STOP and not judge.calls:
-                # What follows a whole pickle needs not be one: storages, arrays.
+                _behind(source, start, scan)
                 return None
             report(outcome, judge, scan)
             if not number and torch_legacy.begins(outcome, judge):
@@ -75,6 +75,17 @@ class PickleReader:
                 return None
         scan.unread(f"more than {MAX_PICKLES} pickles in a row", start)
         return None
+
+
+def _behind(source: Source, start: int, scan: Scan) -> None:
+    """What follows a whole pickle and is none: no loader looks at it unless it knows more of the file than can be seen."""
+    step = 1 << 20
+    if any(bytes(source.data[at : at + step]).strip(b"\0\r\n ") for at in range(start, source.size, step)):
+        scan.malformed(
+            "pickle/data-behind",
+            "bytes stand behind it that are no pickle; what reads them, and how, isn't known",
+            start,
+        )
 
 
 def is_none(source: Source) -> bool:
