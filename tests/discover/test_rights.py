@@ -251,3 +251,40 @@ def test_a_network_policy_is_about_the_collections_that_it_names(
     found = _found(tmp_path, "template.yaml", COLLECTION.replace("NAME", name).replace("POLICY", policy))
     fact = found.components["notes"].facts.get("public-network-access")
     assert (fact.value if fact else None) is open_
+
+
+TEXT = """\
+resource "aws_s3_bucket" "notes" {}
+resource "aws_iam_role" "f" {
+  assume_role_policy = <<EOF
+{"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}, "Effect": "Allow", "Action": "sts:AssumeRole"}]}
+EOF
+}
+resource "aws_iam_role_policy" "may" {
+  role   = aws_iam_role.f.id
+  policy = <<-EOF
+    {"Statement": [
+      {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "${aws_s3_bucket.notes.arn}/*"},
+      {"Effect": "Allow", "Action": "bedrock:InvokeModel",
+       "Resource": "*"}
+    ]}
+  EOF
+}
+resource "aws_lambda_function" "f" {
+  function_name = "f"
+  role          = aws_iam_role.f.arn
+}
+"""
+
+
+def test_policies_that_are_written_as_texts_are_read_with_their_lines(tmp_path: Path) -> None:
+    found = _found(tmp_path, "main.tf", TEXT)
+    role = next(c for c in found.components.values() if c.kind == "identity.workload")
+    assert (role.facts["privileges"].value, role.facts["privileges"].place.line) == ("wildcard", 13)
+    assert {("notes"), ("amazon-bedrock")} <= {f.target for f in found.flows if f.verb == "calls"}
+
+
+def test_a_policy_that_is_not_known_says_nothing_of_models(tmp_path: Path) -> None:
+    policy = TEXT.partition("  policy = <<-EOF")
+    text = policy[0] + "  policy = var.policy\n}\n" + policy[2].partition("  EOF\n}\n")[2]
+    assert "amazon-bedrock" not in _found(tmp_path, "main.tf", text).components

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bastide.discover.model import Resource, State, Value
-from bastide.discover.readers.json_ import read_json
+from bastide.discover.readers.embedded import document
 from bastide.discover.types import fits
 
 _COLLECTION = (
@@ -32,18 +32,11 @@ def with_collections(resources: Iterable[Resource]) -> Iterator[Resource]:
 
 
 def _policy(resource: Resource, collections: list[Resource]) -> Resource:
-    rules = [_rule(v, collections) for written in resource.find("policy") for v in _parsed(written)]
+    rules = [_rule(v, collections) for written in resource.find("policy") for v in document(written).elements()]
     if not rules or not isinstance(resource.body.data, Mapping):
         return resource
     body = {k: v for k, v in resource.body.data.items() if k.lower() != "policy"}
     return replace(resource, body=replace(resource.body, data={**body, "policy": Value(tuple(rules), resource.place)}))
-
-
-def _parsed(written: Value) -> Iterator[Value]:
-    root: Value | None = written
-    if isinstance(written.data, str):
-        root = read_json(written.data, written.place.file)[0]
-    yield from root.elements() if root is not None else ()
 
 
 def _rule(rule: Value, collections: list[Resource]) -> Value:

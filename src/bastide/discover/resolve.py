@@ -233,7 +233,7 @@ class _Resolver:
     def _made_by(self, piece: Piece) -> None:
         for pointer in piece.makes:
             if isinstance(pointer.rule, Make) and pointer.rule.otherwise:
-                self._open.append((piece, pointer))
+                self._open += [(piece, pointer)] if pointer.value.known else []
             else:
                 self._make(piece, pointer, self._home(piece))
 

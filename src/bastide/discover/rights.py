@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from bastide.discover.model import Resource, State, Value, plain_key
 from bastide.discover.permissions import unlimited
+from bastide.discover.readers.embedded import document
 from bastide.discover.types import fits
 
 _POLICY = "aws_iam_role_policy"
@@ -64,11 +65,12 @@ _OWN: Mapping[str, tuple[str, str]] = {
 # --- policies -----------------------------------------------------------------------------------------------------------
 def _policy(value: Value, index: _Index) -> Value:
     """A policy with the statements that allow something; a document that it names is put in."""
+    value = document(value)
     if not isinstance(value.data, Mapping):
-        document = next((index[r] for r in value.refs if r in index and index[r].type == _DOCUMENT), None)
-        if document is None or value.known:
+        named = next((index[r] for r in value.refs if r in index and index[r].type == _DOCUMENT), None)
+        if named is None or value.known:
             return value
-        value = replace(document.body, place=document.place)
+        value = replace(named.body, place=named.place)
     given = tuple(e for key in ("Statement",) for v in value.find(key) for e in v.elements())
     statements = tuple(s for e in given if (s := _statement(e)) is not None)
     merged = [v for path in ("source_policy_documents", "override_policy_documents") for v in value.find(path)]
@@ -216,10 +218,10 @@ def _template_role(role: Resource, index: _Index) -> Iterator[Resource]:
     yield replace(role, body=replace(role.body, data=body))
 
 
-def _inlined(document: Value, index: _Index) -> Value:
-    statements = tuple(_statements(document, index))
-    policy = Value({"Statement": Value(statements, document.place)}, document.place) if statements else document
-    return Value({"policy": _policy(policy, index)}, document.place)
+def _inlined(given: Value, index: _Index) -> Value:
+    statements = tuple(_statements(given, index))
+    policy = Value({"Statement": Value(statements, given.place)}, given.place) if statements else given
+    return Value({"policy": _policy(policy, index)}, given.place)
 
 
 def _texts(value: Value, index: _Index, depth: int) -> Iterator[Value]:
@@ -313,8 +315,8 @@ def _added(call: Resource, index: _Index) -> Resource:
             else call
         )
     statements = tuple(s for v in call.find("0") for s in _statements(v, index))
-    document = Value({"Statement": Value(statements, call.place)}, call.place)
-    return _made_policy(call.id, role, _policy(document, {}), call) if statements else call
+    added = Value({"Statement": Value(statements, call.place)}, call.place)
+    return _made_policy(call.id, role, _policy(added, {}), call) if statements else call
 
 
 def _statements(value: Value, index: _Index, depth: int = 0) -> Iterator[Value]:

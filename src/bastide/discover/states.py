@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bastide.discover.model import Resource, State, Value, plain_key
-from bastide.discover.readers.json_ import read_json
+from bastide.discover.readers.embedded import document
 
 MACHINES = ("AWS::StepFunctions::StateMachine", "AWS::Serverless::StateMachine", "aws_sfn_state_machine")
 _DEFINITIONS = ("definition", "definition_string", "definition_body")
@@ -46,10 +46,7 @@ def _tasks(machine: Resource) -> Iterator[Value]:
     put = next((v.data for v in machine.find("DefinitionSubstitutions") if isinstance(v.data, Mapping)), {})
     for name in _DEFINITIONS:
         for value in machine.find(name):
-            root: Value | None = value
-            if isinstance(value.data, str) and value.data.lstrip().startswith("{"):
-                root = read_json(value.data, value.place.file)[0]
-            for task in _found(root) if root is not None else ():
+            for task in _found(document(value)):
                 yield _substituted(task, put)
 
 

@@ -11,12 +11,12 @@ from itertools import count
 
 from bastide.discover.interface import Tree
 from bastide.discover.model import Problem, Reading, Resource, State, Value
+from bastide.discover.readers.embedded import embedded, hole
 from bastide.discover.readers.json_ import read_json
 from bastide.discover.readers.yaml_ import read_yaml
 
 _RESOURCE = re.compile(r"""["']?Type["']?\s*:\s*["']?(?:AWS|Alexa|Custom)::""")
 _VARIABLE = re.compile(r"\$\{([^{}!]{1,200})\}")
-_NUMBER = re.compile(r"\$\{(\d{1,5})\}")
 _DEPTH = 40
 
 
@@ -117,13 +117,6 @@ class Template:
         found = next((f for v in argument.find("Parameters.Location") if (f := self._included(v)) is not None), None)
         return found if named and found is not None else Value(None, argument.place, State.UNKNOWN)
 
-    def _embedded(self, text: str, values: Sequence[Value], at: Value) -> Value | None:
-        """A document in JSON that is put together: each of its texts has the references that stand in it. None for other texts."""
-        if not text.lstrip().startswith(("{", "[")):
-            return None
-        root, problems = read_json(text, self.file)
-        return _filled(root, values, at) if root is not None and not problems else None
-
     def value(self, value: Value, depth: int = 0) -> Value:
         """A value with what its functions stand for."""
         if depth > _DEPTH:
@@ -176,7 +169,7 @@ class Template:
             return Value(None, argument.place, State.UNKNOWN)
         values = [self._named(n, own, argument) for n in _VARIABLE.findall(text)]
         numbers = count()
-        inside = self._embedded(_VARIABLE.sub(lambda _: f"${{{next(numbers)}}}", text), values, argument)
+        inside = embedded(_VARIABLE.sub(lambda _: hole(next(numbers)), text), values, argument.place)
         if inside is not None:
             return inside
         refs = tuple(dict.fromkeys(r for v in values for r in v.refs))
@@ -206,10 +199,10 @@ class Template:
         parts = list(argument.data) if isinstance(argument.data, tuple) else []
         pieces = [self.value(v, depth) for v in parts[1].elements()] if len(parts) == 2 else []
         refs = tuple(dict.fromkeys(r for p in pieces for r in p.refs))
-        words = [str(p.data) if isinstance(p.data, (str, int)) else f"${{{n}}}" for n, p in enumerate(pieces)]
-        document = self._embedded(str(parts[0].data).join(words), pieces, argument) if pieces else None
-        if document is not None:
-            return document
+        words = [str(p.data) if isinstance(p.data, (str, int)) else hole(n) for n, p in enumerate(pieces)]
+        whole = embedded(str(parts[0].data).join(words), pieces, argument.place) if pieces else None
+        if whole is not None:
+            return whole
         if not pieces or any(not isinstance(p.data, (str, int)) for p in pieces):
             return Value(None, argument.place, State.UNKNOWN, refs)
         return Value(str(parts[0].data).join(str(p.data) for p in pieces), argument.place, State.KNOWN, refs)
@@ -224,22 +217,6 @@ _BESIDE: Mapping[str, str] = {
     "DefinitionS3Location": "Definition",
 }
 """Property that names a file -> property that would hold what stands in it."""
-
-
-def _filled(value: Value, given: Sequence[Value], at: Value) -> Value:
-    """A document with what was put in, at the place of the whole: lines in a text aren't known."""
-    if isinstance(value.data, Mapping):
-        return Value({k: _filled(v, given, at) for k, v in value.data.items()}, at.place)
-    if isinstance(value.data, tuple):
-        return Value(tuple(_filled(v, given, at) for v in value.data), at.place)
-    numbers = [int(n) for n in _NUMBER.findall(value.data)] if isinstance(value.data, str) else []
-    put = [given[n] for n in numbers if n < len(given)]
-    if not put:
-        return Value(value.data, at.place)
-    if len(put) == 1 and _NUMBER.fullmatch(value.data):
-        return replace(put[0], place=at.place)
-    refs = tuple(dict.fromkeys(r for v in put for r in v.refs))
-    return Value(None, at.place, State.UNKNOWN, refs, str(value.data)[:200])
 
 
 _FUNCTIONS: Mapping[str, Callable[[Template, Value, int], Value]] = {

@@ -6,12 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from tree_sitter import Node
 
 from bastide.discover.importers.terraform.functions import FUNCTIONS
 from bastide.discover.model import REST, Place, State, Value
+from bastide.discover.readers.embedded import embedded, hole
 from bastide.discover.readers.hcl import line_of, text_of
 from bastide.errors import LimitError
 
@@ -160,6 +162,10 @@ class Evaluator:
             return values[0]
         state, refs = worst(values), _refs(values)
         if state is State.UNKNOWN or any(isinstance(v.data, (Mapping, tuple)) for v in values):
+            numbers = count()
+            holed = "".join(p if isinstance(p, str) else hole(next(numbers)) for p in pieces)
+            if heredoc and len(holed) <= _TEXT and (whole := embedded(holed, values, place)) is not None:
+                return whole
             return Value(None, place, State.UNKNOWN, refs, text_of(node)[:200])
         text = "".join(p if isinstance(p, str) else as_template(p.data) for p in pieces)
         if len(text) > _TEXT:
