@@ -87,6 +87,7 @@ UNSAFE = {
     "a call that is kept for later": b"\x80\x04" + _import("collections", "defaultdict") + _import("os", "getcwd") + b"\x85R.",
     "a sentence for somebody's class": _call("some.module", "Runner", TOUCH),
     "somebody's function without arguments": _call("some.module", "run"),
+    "a path for a class of a known library": _call("lightgbm.basic", "Booster", b"N", b"N", _text("/etc/passwd")),
     "a class beside what is known of a library": _call("torch.utils.model_zoo", "Loader", _text("x")),
     "code by a name that no pickler writes": _call("types", "CodeType", b"K\x00", b")", b"("+_text("x")+b"t"),
     "a method of a module by its name": (
@@ -272,3 +273,31 @@ def test_a_finding_says_where_and_what() -> None:
 def test_a_million_objects_take_little_memory_for_findings() -> None:
     data = b"\x80\x04(" + (_import("some.module", "f") + b")R") * 2000 + b"l."
     assert len(scan_bytes(data, "m.pkl").findings) < 10
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("y ~ x + C(g) + np.log(z)", Verdict.SAFE),
+        ("y ~ open('/x', 'w')", Verdict.UNSAFE), ("y ~ x.__class__", Verdict.UNSAFE), ("", Verdict.UNSAFE),
+    ],
+)  # fmt: skip
+def test_a_formula_that_statsmodels_evaluates_is_judged(formula: str, expected: Verdict) -> None:
+    """Its data evaluate the formula of a model again when they get their state."""
+    made = _import("statsmodels.base.data", "PandasData") + b")\x81"
+    for key in ("restore_design_info", "restore_model_spec"):
+        state = b"}(" + _text(key) + b"\x88" + _text("formula") + _text(formula) + b"ub."
+        assert scan_bytes(b"\x80\x04" + made + state, "m.pkl").verdict is expected
+    assert scan_bytes(b"\x80\x04" + made + b"}" + _text("a") + b"K\x01sb.", "m.pkl").verdict is Verdict.SAFE
+    hidden = made + _call("collections", "OrderedDict")[2:-1] + b"b."
+    assert scan_bytes(b"\x80\x04" + hidden, "m.pkl").verdict is Verdict.UNSAFE
+
+
+def test_functions_that_numba_compiles_are_unknown_and_what_is_in_them_is_read() -> None:
+    def built(inner: bytes) -> bytes:
+        held = _call("numba.core.serialize", "_unpickle__CustomPickled", b"C" + bytes([len(inner)]) + inner)[2:-1]
+        return _call("numba.core.serialize", "custom_rebuild", held)
+
+    assert scan_bytes(built(pickle.dumps((1, {}))), "m.pkl").verdict is Verdict.UNKNOWN
+    assert scan_bytes(built(UNSAFE["os.system"]), "m.pkl").verdict is Verdict.UNSAFE
+    assert scan_bytes(_call("numba.core.serialize", "custom_rebuild", b"N"), "m.pkl").verdict is Verdict.UNSAFE

@@ -131,8 +131,21 @@ def _file(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Valu
         case _:
             judge.put(
                 "loads-computed-bytes", Tier.EXECUTES, Severity.HIGH, offset, shown_call(callee, arguments, judge.machine),
-                "loads a PyTorch file that is made while the pickle is loaded, so that nothing shows what is in it",
+                "loads a file that is made while the pickle is loaded, so that nothing shows what is in it",
             )  # fmt: skip
+    return Made(callee, UNKNOWN, offset)
+
+
+def _compiled(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """How numba makes its functions again: of Python code, which it compiles when they are called."""
+    match arguments:
+        case (Made(by=Imported(name="_unpickle__CustomPickled")),):
+            judge.put(
+                "holds-code", Tier.POLICY, Severity.MEDIUM, offset, callee.path,
+                "holds functions that numba compiles: what they do when they are called isn't known",
+            )  # fmt: skip
+        case _:
+            judge.refused(callee, judge.knowledge.entry(callee.path), arguments, offset)
     return Made(callee, UNKNOWN, offset)
 
 
@@ -267,6 +280,8 @@ SPECIAL: dict[str, Rule] = {
     "copyreg._reconstructor": _reconstructor,
     "copyreg.__newobj__": _reconstructor,
     "copyreg.__newobj_ex__": _reconstructor,
+    "numba.core.serialize._unpickle__CustomPickled": _file,
+    "numba.core.serialize.custom_rebuild": _compiled,
     "torch._tensor._rebuild_from_type": _from_type,
     "torch._tensor._rebuild_from_type_v2": _from_type,
     "torch.storage._load_from_bytes": _file,

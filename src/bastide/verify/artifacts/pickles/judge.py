@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from bastide.verify.artifacts.model import Finding, Severity, Tier
 from bastide.verify.artifacts.pickles.callables import SHARED, SPECIAL
+from bastide.verify.artifacts.pickles.formulas import DATA, check_formula
 from bastide.verify.artifacts.pickles.knowledge import Entry, Knowledge, Standing, old_names
 from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.machine import Machine
@@ -98,7 +99,7 @@ class Judge:
             )
         else:
             self._named(value)
-        if value.path in self._hooks and self.machine is not None:
+        if (value.path in self._hooks or value.path.startswith(DATA)) and self.machine is not None:
             self.machine.keeping = True
         return value
 
@@ -134,6 +135,8 @@ class Judge:
                     "changes-what-it-imports", Severity.HIGH, target,
                     "changes something that the whole program which loads it uses", after,
                 )  # fmt: skip
+            case Made(by=Imported() as made) if how == "BUILD" and made.path.startswith(DATA):
+                check_formula(self, state, after)
             case Made(by=Imported() as made) if how == "BUILD" and made.path in self._hooks and self.machine:
                 return self._hooks[made.path](self.machine, state, after)
             case Made(by=Imported(module="numpy", name="dtype"), offset=place) if how == "BUILD" and self._hooks:
@@ -213,10 +216,19 @@ class Judge:
     def _made(self, callee: Imported, arguments: Value, how: str, offset: int) -> None:
         """A class of a known library: made without its set-up, or set up with nothing."""
         if how in ("REDUCE", "OBJ", "INST") and arguments != ():
+            sentences = isinstance(arguments, tuple) and any(self._is_sentence(value) for value in arguments)
+            tier, severity = (Tier.EXECUTES, Severity.HIGH) if sentences else (Tier.POLICY, Severity.MEDIUM)
             self.put(
-                "sets-up-a-class", Tier.POLICY, Severity.MEDIUM, offset, shown_call(callee, arguments, self.machine),
+                "sets-up-a-class", tier, severity, offset, shown_call(callee, arguments, self.machine),
                 f"sets up `{callee}` with arguments from the file; nobody has looked at what that does",
             )  # fmt: skip
+
+    def _is_sentence(self, value: Value) -> bool:
+        """Whether it is a text that may be a path, an address or code, and no mere word."""
+        if not isinstance(value, int) or self.machine is None:
+            return isinstance(value, Plain) and value.text is not None
+        text = read_literal(self.machine.data, value)
+        return isinstance(text, str | bytes) and (isinstance(text, bytes) or _WORD.match(text) is None)
 
     def _like_a_member(self, callee: Imported, arguments: Value) -> bool:
         """Whether it is a class of a library, given values or one word: enough for an enumeration or a container, for no command and no address."""
