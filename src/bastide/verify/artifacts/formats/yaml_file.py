@@ -21,6 +21,8 @@ ENVIRONMENTS = frozenset(
 SIGNS = ("!", "target", "class_path", "trust_remote_code", "$import ", "$from ", "\\")
 """Without one of these in it, nothing that a text says makes a loader do anything."""
 REPORTED = 20
+MLFLOW = {"mlmodel": _mlflow.model, "mlproject": _mlflow.project}
+"""MLflow's files, by their names, and what is read of them."""
 
 
 class YamlReader:
@@ -30,14 +32,14 @@ class YamlReader:
 
     def claims(self, source: Source) -> bool:
         """By the extension, and MLflow's by its name."""
-        return source.extension in ("yaml", "yml") or _base(source) == "mlmodel"
+        return source.extension in ("yaml", "yml") or _base(source) in MLFLOW
 
     def read(self, source: Source, scan: Scan) -> str | None:
         """All documents of the file."""
         base = _base(source)
         kind = (
             "mlflow"
-            if base == "mlmodel"
+            if base in MLFLOW
             else "environment"
             if base in ENVIRONMENTS or base.endswith(("environment.yml", "environment.yaml"))
             else None
@@ -51,7 +53,8 @@ class YamlReader:
             return kind
         found = [one for document in parsed.documents for one in _everywhere(document)]
         if kind == "mlflow":
-            found += [one for document in parsed.documents for one in _mlflow.model(document)]
+            reads = MLFLOW[base]
+            found += [one for document in parsed.documents for one in reads(document)]
         _report(found, parsed, scan)
         if kind == "environment":
             for document in parsed.documents[:1]:
