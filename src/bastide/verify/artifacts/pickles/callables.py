@@ -27,6 +27,7 @@ _TYPES = {
 """Names that dill has for types that `types` doesn't have."""
 _TYPES_BY = frozenset({"_operator.getitem", "operator.getitem", "builtins.type", "types.GenericAlias"})
 _IMPORTS = frozenset({"cloudpickle.cloudpickle.subimport", "dill._dill._import_module"})
+_METACLASSES = frozenset({"builtins.type", "abc.ABCMeta", "enum.EnumType", "enum.EnumMeta", "typing.NamedTupleMeta"})
 _CODE = "types.CodeType"
 SHARED = _IMPORTS | {"logging.getLogger"}
 """Calls that give what the whole program uses, and no object of the file."""
@@ -83,10 +84,20 @@ def _encode(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Va
 
 def _reconstructor(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
     match arguments:
+        case (Imported() as made, Imported() as base, state) if callee.name == "_reconstructor" and not _is_builtin(
+            judge, base
+        ):
+            # It sets the object up with the state, by the class of which it is told that it can.
+            judge.called(base, (state,), "REDUCE", offset)
+            return judge.called(made, (), "NEWOBJ", offset)
         case (Imported() as made, *_):
             return judge.called(made, (), "NEWOBJ", offset)
     judge.broken("reconstructs something that is no class", offset)
     return Made(callee, UNKNOWN, offset)
+
+
+def _is_builtin(judge: Judge, base: Imported) -> bool:
+    return base.module == "builtins" and judge.knowledge.entry(base.path).standing is Standing.CALL
 
 
 def _type_by_name(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
@@ -151,7 +162,7 @@ def _compiled(judge: Judge, callee: Imported, arguments: Value, offset: int) -> 
 
 def _from_type(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
     match arguments:
-        case (Imported() as function, *rest) if rest:
+        case (Imported() | Made() as function, *rest) if rest:
             # PyTorch's has the class in between.
             inner = rest[0] if isinstance(rest[0], tuple) else rest[1] if len(rest) > 1 else UNKNOWN
             judge.called(function, inner, "REDUCE", offset)
@@ -244,9 +255,54 @@ def _is_type(judge: Judge, value: Value) -> bool:
 
 
 def _class(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """A class from the file: its metaclass is called."""
     match arguments:
         case (Made() as meta, *_):
             judge.own_class(meta, offset)
+        case (Imported() as meta, *rest) if meta.path not in _METACLASSES and not meta.name.endswith(
+            ("Meta", "Metaclass")
+        ):
+            judge.called(meta, tuple(rest), "REDUCE", offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _named_tuple(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """dill imports the module in which the class may be."""
+    match arguments:
+        case (_, _, module, *_) if judge.machine and (text := judge.machine.text(module)):
+            judge.module(text[0], offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _given_state(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """cloudpickle's way to set attributes of what it made; of something imported it would set them for the whole program."""
+    match arguments:
+        case (target, state, *_):
+            judge.changed(target, state, "STATE", offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _look_up(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """Imports a module by a text, and takes a part of it."""
+    match arguments:
+        case (module, name) if (
+            judge.machine and (where := judge.machine.text(module)) and (what := judge.machine.text(name))
+        ):
+            return judge.imported(
+                Imported(where[0], what[0], offset), "COMPUTED" if where[1] or what[1] else "STACK_GLOBAL", 4
+            )
+    judge.refused(callee, judge.knowledge.entry("builtins.__import__"), arguments, offset)
+    return Made(callee, UNKNOWN, offset)
+
+
+def _generator(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """NumPy's random generators: calls the second argument with the first, or the first, unless it is a name."""
+    match arguments:
+        case (first, Imported(name=("__bit_generator_ctor" | "_bit_generator_ctor"))) | (first,):
+            if isinstance(first, Imported) and not first.module.startswith("numpy.random"):
+                judge.called(first, (), "REDUCE", offset)
+        case (first, maker, *_):
+            judge.called(maker, (first,), "REDUCE", offset)
     return Made(callee, UNKNOWN, offset)
 
 
@@ -280,6 +336,11 @@ SPECIAL: dict[str, Rule] = {
     "copyreg._reconstructor": _reconstructor,
     "copyreg.__newobj__": _reconstructor,
     "copyreg.__newobj_ex__": _reconstructor,
+    "numpy._core._ufunc_reconstruct": _look_up,
+    "numpy.random.__RandomState_ctor": _generator,
+    "numpy.random._pickle.__bit_generator_ctor": _generator,
+    "numpy.random._pickle.__generator_ctor": _generator,
+    "numpy.random._pickle.__randomstate_ctor": _generator,
     "numba.core.serialize._unpickle__CustomPickled": _file,
     "numba.core.serialize.custom_rebuild": _compiled,
     "torch._tensor._rebuild_from_type": _from_type,
@@ -288,11 +349,14 @@ SPECIAL: dict[str, Rule] = {
     "types.CodeType": _code,
     "cloudpickle.cloudpickle._builtin_type": _type_by_name,
     "cloudpickle.cloudpickle._make_function": _function,
+    "cloudpickle.cloudpickle._class_setstate": _given_state,
+    "cloudpickle.cloudpickle._function_setstate": _given_state,
     "cloudpickle.cloudpickle._make_skeleton_class": _class,
     "cloudpickle.cloudpickle.subimport": _import_by_name,
     "dill._dill._create_array": _from_type,
     "dill._dill._create_code": _code,
     "dill._dill._create_function": _function,
+    "dill._dill._create_namedtuple": _named_tuple,
     "dill._dill._create_type": _class,
     "dill._dill._getattr": _method_by_name,
     "dill._dill._import_module": _import_by_name,

@@ -17,10 +17,12 @@ from bastide.verify.artifacts.pickles.formulas import DATA, check_formula
 from bastide.verify.artifacts.pickles.knowledge import Entry, Knowledge, Standing, old_names
 from bastide.verify.artifacts.pickles.literals import read_literal, shown_call
 from bastide.verify.artifacts.pickles.machine import Machine
+from bastide.verify.artifacts.pickles.places import Places
 from bastide.verify.artifacts.pickles.values import DICT, UNKNOWN, Imported, Items, Made, Persistent, Plain, Value, show
 
 ACTS = "acts as soon as it is imported"
 """What the knowledge says of modules that need not be called."""
+_SETSTATE = "__setstate__"
 MAX_FINDINGS = 200
 """Of one pickle: more say nothing new."""
 _MERELY_NAMED = {
@@ -63,6 +65,8 @@ class Judge:
         self._seen: set[tuple[str, str]] = set()
         self.findings: list[Finding] = []
         self.machine: Machine | None = None
+        self._built, self._stated = Places(), Places()
+        """Objects that have got their state, and those that have got entries, by the offsets of the calls that made them."""
         self.imports: set[str] = set()
         self.harmful: set[str] = set()
         """Names in code objects by which code does harm."""
@@ -124,6 +128,11 @@ class Judge:
 
     def changed(self, target: Value, state: Value, how: str, after: int) -> int:
         """See `Observer`."""
+        if isinstance(target, Made) and self._again(target, state, how):
+            self.add(
+                "state-after-state", Severity.HIGH, target,
+                "goes on with an object that has got its state, by which the methods that are called then can be replaced; no pickler does it", after,
+            )  # fmt: skip
         match target:
             case Imported():
                 self.add(
@@ -146,6 +155,26 @@ class Judge:
             case _:
                 pass
         return after
+
+    def _again(self, target: Made, state: Value, how: str) -> bool:
+        """Whether an object is given something after its state. Picklers write items first, then the state, once."""
+        if how in ("SETITEM", "SETITEMS"):
+            self._stated.add(target.offset)
+            keys = state[::2] if isinstance(state, tuple) else ()
+            return any(isinstance(key, int) and self._names_setstate(key) for key in keys)
+        if how == "BUILD":
+            return self._built.add(target.offset)
+        return how in ("APPEND", "APPENDS", "ADDITEMS") and (
+            target.offset in self._built or target.offset in self._stated
+        )
+
+    def _names_setstate(self, key: int) -> bool:
+        """Objects that show their items as attributes call this one."""
+        return (
+            self.machine is not None
+            and self.machine.data[key + 1] == len(_SETSTATE)
+            and self.machine.text(key) == (_SETSTATE, False)
+        )
 
     def persistent(self, id: Value, offset: int) -> Value:
         """See `Observer`."""
