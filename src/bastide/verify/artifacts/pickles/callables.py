@@ -266,6 +266,16 @@ def _class(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Val
     return Made(callee, UNKNOWN, offset)
 
 
+def _enumeration(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
+    """An enumeration from the file: its members are set up by the classes that it is made of."""
+    match arguments:
+        case (tuple() as bases, *_):
+            for base in bases:
+                if isinstance(base, Imported) and base.module != "enum" and not _is_builtin(judge, base):
+                    judge.called(base, UNKNOWN, "REDUCE", offset)
+    return Made(callee, UNKNOWN, offset)
+
+
 def _named_tuple(judge: Judge, callee: Imported, arguments: Value, offset: int) -> Value:
     """dill imports the module in which the class may be."""
     match arguments:
@@ -350,6 +360,7 @@ SPECIAL: dict[str, Rule] = {
     "cloudpickle.cloudpickle._builtin_type": _type_by_name,
     "cloudpickle.cloudpickle._make_function": _function,
     "cloudpickle.cloudpickle._class_setstate": _given_state,
+    "cloudpickle.cloudpickle._make_skeleton_enum": _enumeration,
     "cloudpickle.cloudpickle._function_setstate": _given_state,
     "cloudpickle.cloudpickle._make_skeleton_class": _class,
     "cloudpickle.cloudpickle.subimport": _import_by_name,

@@ -114,7 +114,9 @@ class Judge:
         match callee:
             case Imported():
                 return self._called(callee, arguments, how, offset)
-            case Made(by=Imported(module="functools", name="partial"), arguments=(function, *_)):
+            case Made(by=Imported(module="functools", name="partial"), arguments=(function, *_)) if (
+                callee.offset not in self._built
+            ):
                 return self.called(function, UNKNOWN, "REDUCE", offset)
             case Made() if how in ("NEWOBJ", "NEWOBJ_EX"):
                 self.own_class(callee, offset)

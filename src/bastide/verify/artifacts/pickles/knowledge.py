@@ -16,6 +16,8 @@ from bastide.plan.yamlfile import Node, parse, read_text
 
 FOLDER = Path(__file__).resolve().parents[3] / "knowledge" / "artifacts" / "pickle"
 _CLASS = re.compile(r"_*[A-Z]")
+_COMPILED = "__pyx_unpickle_"
+"""How Cython calls the functions that make objects of its classes again."""
 _BRACES = re.compile(r"(.*)\{([^}]*)\}(.*)\Z")
 
 
@@ -125,13 +127,14 @@ class Knowledge:
         for module in _parents(path):
             below = self._under.get(module)
             if below is not None:
-                return below if below.standing is not Standing.CLASS or below.why else self._by_name(path, below)
+                whole = below.standing is not Standing.CALL and (below.standing is not Standing.CLASS or below.why)
+                return below if whole else self._by_name(path, below)
         return Entry(Standing.UNKNOWN)
 
     def _by_name(self, path: str, root: Entry) -> Entry:
         """Inside of a known library: a class by its name, else something that may be named but not called."""
         name = path.rpartition(".")[2]
-        if _CLASS.match(name):
+        if _CLASS.match(name) or (root.standing is Standing.CALL and name.startswith(_COMPILED)):
             return root
         small = self._small.get(root.library)
         standing = Standing.VALUE if small is None or name in small else Standing.FUNCTION
