@@ -236,3 +236,118 @@ resource "aws_apigatewayv2_route" "r" {{
 """
     fact = _read(tmp_path, {"main.tf": text}).components["a"].facts.get("authentication")
     assert (fact.value if fact else None) == asks
+
+
+IMAGE = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Ask:
+    Type: AWS::Serverless::Function
+    Properties: {PackageType: Image}
+    Metadata: {DockerContext: ./ask}
+"""
+CHAT = """\
+import { BedrockChat } from "@langchain/community/chat_models/bedrock";
+const model = new BedrockChat({ model: "amazon.nova-x" });
+export const handler = async (event) => { const answer = await model.stream([event.text]); return answer; };
+"""
+
+
+def test_a_function_that_is_an_image_does_what_lies_in_its_folder(tmp_path: Path) -> None:
+    """What a model's method returns is no model."""
+    found = _read(tmp_path, {"template.yaml": IMAGE, "ask/index.mjs": CHAT})
+    assert {c.name for c in found.components.values()} == {"Ask", "amazon.nova-x"}
+    assert ("ask", "model") in _flows(found)
+
+
+PACKED = """\
+resource "aws_lambda_function" "ask" {
+  function_name = "ask"
+  handler       = "talk.handler"
+  filename      = "built-elsewhere.zip"
+}
+"""
+SPREAD = """\
+import boto3
+
+client = boto3.client("bedrock-runtime")
+
+def handler(event, context):
+    given = {"modelId": "amazon.nova-x", "body": event["text"]}
+    return client.invoke_model(**given)
+"""
+
+
+@pytest.mark.parametrize(("others", "who"), [([], "ask"), (["more/talk.py"], "src")])
+def test_code_that_is_packed_elsewhere_is_the_only_file_of_its_name(
+    tmp_path: Path, others: list[str], who: str
+) -> None:
+    files = {"main.tf": PACKED, "src/talk.py": SPREAD, **dict.fromkeys(others, "import boto3\n")}
+    assert _flows(_read(tmp_path, files)) == {(who, "amazon-nova-x")}
+
+
+def test_files_and_authorizers_of_the_serverless_framework(tmp_path: Path) -> None:
+    """Of a web socket only who connects is asked, by the function that its authorizer names."""
+    text = """\
+provider: {name: aws, environment: {ROWS: {Ref: Rows}}}
+functions:
+  enter: {handler: a.b, events: [{websocket: {route: $connect, authorizer: {name: check}}}]}
+  say: {handler: a.c, events: [{websocket: {route: say}}]}
+  check: {handler: a.d}
+resources:
+  Resources:
+    Rows: ${file(more/rows.yml)}
+"""
+    found = _read(tmp_path, {"serverless.yml": text, "more/rows.yml": "Type: AWS::DynamoDB::Table\n"})
+    assert {("websocketsapi", "check"), ("websocketsapi", "say"), ("enter", "rows"), ("say", "rows")} <= _flows(found)
+    assert found.components["websocketsapi"].facts["authentication"].value == "sso"
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd.yml", "serverless.yml", "/etc/x.yml"])
+def test_files_of_the_serverless_framework_stay_in_the_folder(tmp_path: Path, path: str) -> None:
+    text = f"provider: {{name: aws}}\nfunctions: {{f: {{handler: a.b, environment: '${{file({path}):functions}}'}}}}\n"
+    assert _read(tmp_path, {"serverless.yml": text}).complete
+
+
+OFFERED = """\
+data "aws_bedrock_foundation_model" "e" { model_id = "amazon.titan-embed-x" }
+resource "aws_opensearchserverless_collection" "v" { name = "v" }
+resource "aws_opensearchserverless_security_policy" "k" {
+  type   = "encryption"
+  policy = jsonencode({ Rules = [{ Resource = ["collection/v"], ResourceType = "collection" }], AWSOwnedKey = OWNED })
+}
+resource "aws_bedrockagent_knowledge_base" "kb" {
+  knowledge_base_configuration {
+    vector_knowledge_base_configuration { embedding_model_arn = data.aws_bedrock_foundation_model.e.model_arn }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(("owned", "own_key"), [("true", False), ("false", True)])
+def test_a_model_that_is_looked_up_embeds_when_it_is_called_so(tmp_path: Path, owned: str, own_key: bool) -> None:
+    found = _read(tmp_path, {"main.tf": OFFERED.replace("OWNED", owned)})
+    assert found.components["e"].kind == "ai.embedder"
+    assert ("kb", "e") in _flows(found)
+    assert found.components["v"].facts["customer-key"].value is own_key
+
+
+def test_of_a_web_socket_only_who_connects_is_asked(tmp_path: Path) -> None:
+    text = """\
+resource "aws_lambda_function" "f" { function_name = "f" }
+resource "aws_apigatewayv2_api" "a" { protocol_type = "WEBSOCKET" }
+resource "aws_apigatewayv2_integration" "i" {
+  api_id          = aws_apigatewayv2_api.a.id
+  integration_uri = aws_lambda_function.f.invoke_arn
+}
+resource "aws_apigatewayv2_route" "enter" {
+  api_id             = aws_apigatewayv2_api.a.id
+  route_key          = "$connect"
+  authorization_type = "CUSTOM"
+}
+resource "aws_apigatewayv2_route" "say" {
+  api_id    = aws_apigatewayv2_api.a.id
+  route_key = "say"
+}
+"""
+    assert _read(tmp_path, {"main.tf": text}).components["a"].facts["authentication"].value == "sso"

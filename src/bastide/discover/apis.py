@@ -23,8 +23,9 @@ def with_apis(resources: Iterable[Resource]) -> Iterator[Resource]:
     given = tuple(resources)
     index = {r.id: r for r in given}
     for resource in given:
-        if resource.type in _ROUTES and _rest_of_http(resource, index):
-            key = Value("ANY /{proxy+}", resource.place)
+        said = _key(resource, index) if resource.type in _ROUTES else ""
+        if said:
+            key = Value(said, resource.place)
             yield replace(resource, body=replace(resource.body, data={**resource.body.data, "route_key": key}))
             continue
         found = _document(resource) if resource.type in _BODIES else None
@@ -35,12 +36,14 @@ def with_apis(resources: Iterable[Resource]) -> Iterator[Resource]:
             yield replace(resource, body=replace(resource.body, data={**resource.body.data, "openapi": api}))
 
 
-def _rest_of_http(route: Resource, index: Mapping[str, Resource]) -> bool:
-    """`$default` of an HTTP API is a way in for every path; of a web socket, a message of those who have come in."""
-    if not any(v.data == "$default" for v in route.find("route_key")):
-        return False
-    apis = [index[r] for v in (*route.find("api_id"), *route.find("ApiId")) for r in v.refs if r in index]
-    return any(str(v.data).upper() == "HTTP" for api in apis for v in api.find("protocol_type"))
+def _key(route: Resource, index: Mapping[str, Resource]) -> str:
+    """`$default` of an HTTP API is a way in for every path; of a web socket, only who connects is asked. '' where the key says it all."""
+    apis = [index[r] for v in route.find("api_id") for r in v.refs if r in index]
+    protocols = {str(v.data).upper() for api in apis for v in api.find("protocol_type")}
+    keys = {str(v.data) for v in route.find("route_key")}
+    if protocols == {"HTTP"} and keys == {"$default"}:
+        return "ANY /{proxy+}"
+    return "$default" if protocols == {"WEBSOCKET"} and keys and "$connect" not in keys else ""
 
 
 def _document(resource: Resource) -> Value | None:

@@ -25,7 +25,16 @@ _FUNCTIONS = frozenset(
 _CODE = frozenset({"python/file", "typescript/file"})
 _PLAIN = ("call/", "typescript/", "python/", "definition/", "set/", "dependency/")
 """Resources of code; a file with others declares what is deployed, and isn't deployed itself."""
-_FOLDERS = ("code_uri", "code", "source_dir", "source_file", "source_path", "entry", "image_uri")
+_FOLDERS = (
+    "code_uri",
+    "code",
+    "source_dir",
+    "source_file",
+    "source_path",
+    "entry",
+    "image_uri",
+    "Metadata.DockerContext",
+)
 _ASSET = (".from_asset", ".fromAsset", ".from_image_asset", ".fromImageAsset", ".from_docker_build", ".fromDockerBuild")
 _ENDINGS = (".py", ".js", ".ts", ".mjs", ".cjs", ".mts")
 _MOST = 20_000
@@ -42,6 +51,7 @@ def with_handlers(resources: Iterable[Resource]) -> Iterator[Resource]:
     for function in given:
         if function.type in _FUNCTIONS:
             file, folder = _code(function, index, files)
+            file = file or (_only(function, files) if not folder else None)
             if file is not None:
                 runs[file.id].add(function.id)
             if folder:
@@ -95,6 +105,15 @@ def _code(function: Resource, index: _Index, files: Mapping[str, Resource]) -> t
             if not modules and not stem and any(k == whole or k.startswith(whole + "/") for k in known):
                 return None, "" if whole == "." else whole
     return None, ""
+
+
+def _only(function: Resource, files: Mapping[str, Resource]) -> Resource | None:
+    """Where its code is packed elsewhere, the only file that is called as its handler says."""
+    modules = {
+        posixpath.basename(h.data.rpartition(".")[0]) for h in function.find("handler") if isinstance(h.data, str)
+    }
+    called = [f for path, f in files.items() if posixpath.basename(path) in modules]
+    return called[0] if len(called) == 1 else None
 
 
 def _folders(function: Resource, index: _Index) -> Iterator[str]:

@@ -95,7 +95,10 @@ def _event(
         named = [v for v in event.find(f"Properties.{key}") if any(r in index for r in v.refs)]
         api = named[0] if named else Value(None, event.place, State.UNKNOWN, (f"{function.scope}: {implied}",))
         holder = index.get(api.refs[0]) if named else _implied(function, implied, type_, event, common, made)
-        yield route(at, api, own, _authorization(event, holder, kind))
+        made_route = route(at, api, own, _authorization(event, holder, kind))
+        asks = [v for v in event.find("Properties.Auth.function") if v.refs]
+        body = {**made_route.body.data, **({"authorizer": asks[0]} if asks else {})}
+        yield replace(made_route, body=replace(made_route.body, data=body))
 
 
 def _implied(
@@ -111,7 +114,8 @@ def _implied(
 
 def _authorization(event: Value, api: Resource | None, kind: str) -> Value:
     """What callers present: said by the event, else by its API."""
-    if kind == "WebSocket" and any(v.data in ("$disconnect", "$default") for v in event.find("Properties.Route")):
+    if kind == "WebSocket" and not any(v.data == "$connect" for v in event.find("Properties.Route")):
+        # Only who connects is asked.
         return Value(None, event.place)
     for said in event.find("Properties.Auth.Authorizer"):
         return _named(said)

@@ -105,11 +105,12 @@ def _method(call: Resource, index: _Index) -> Iterator[Resource]:
 def _routes(call: Resource, index: _Index) -> Iterator[Resource]:
     """`api.addRoutes({path, integration, authorizer})`, `webSocket.addRoute("key", {integration})`."""
     api = meant(_argument(call, "$on"), index)
-    key = _argument(call, "route_key", "0")
-    if api is None or (key is not None and key.data in ("$disconnect", "$default")):
+    if api is None:
         return
     target = next((m for v in call.find("integration") if (m := meant(v, index)) is not None), None)
-    yield route(call, api, target, _authorization(call, api, index))
+    # Of a web socket (`addRoute`) only who connects is asked, and that stands among its own options.
+    asked = plain_key(call.type.rpartition(".")[2]) == "addroutes"
+    yield route(call, api, target, _authorization(call, api, index) if asked else Value(None, call.place))
 
 
 def _own_routes(api: Resource, index: _Index) -> Iterator[Resource]:

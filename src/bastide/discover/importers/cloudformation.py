@@ -84,6 +84,8 @@ class Template:
                 properties = resource.data.get("Properties")
                 body = self.value(properties, 0) if properties is not None else Value({}, resource.place)
                 body = self._beside(body)
+                if "Metadata" in resource.data and isinstance(body.data, Mapping):
+                    body = replace(body, data={**body.data, "Metadata": self.value(resource.data["Metadata"])})
                 if "Condition" in resource.data:
                     body = replace(body, state=State.CONDITIONAL)
                 place = (

@@ -11,13 +11,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bastide.discover.importers.cloudformation import Template
+from bastide.discover.importers.cloudformation import Template, document
 from bastide.discover.interface import Tree
 from bastide.discover.model import Problem, Reading, Resource, State, Value
 from bastide.discover.readers.yaml_ import read_yaml
 
 _NAME = re.compile(r"serverless(?:[.-][\w-]+)?\.ya?ml\Z")
 _VARIABLE = re.compile(r"\$\{([a-zA-Z0-9_-]+)[:(]([^${}]{0,200})\}")
+_FILE = re.compile(r"([^(),:]+\.(?:ya?ml|json))\)(?::([\w.-]+))?")
+"""What stands behind `file(`: a path, and what is meant in it."""
 _DEEP = 20
 _ROLE = "IamRoleLambdaExecution"
 _EVENTS: Mapping[str, tuple[str, str]] = {
@@ -53,7 +55,7 @@ class Serverless:
 
 class _Service:
     def __init__(self, root: Value, file: str, tree: Tree) -> None:
-        self._root, self._file = root, file
+        self._root, self._file, self._tree = root, file, tree
         below = next((v for v in root.find("resources") if isinstance(v.data, Mapping)), Value({}, root.place))
         self._template = Template(self._resolved(below, 0), file, tree)
 
@@ -110,8 +112,7 @@ class _Service:
                 if kind in _EVENTS:
                     yield f"{kind}{number}", self._event(kind, given)
 
-    @staticmethod
-    def _event(kind: str, given: Value) -> Value:
+    def _event(self, kind: str, given: Value) -> Value:
         type_, short = _EVENTS[kind]
         parts = given.data if isinstance(given.data, Mapping) else {}
         found = parts.get("bucket") or parts.get("arn") or parts.get("topicName") or parts.get("route") or given
@@ -122,6 +123,10 @@ class _Service:
             said = [
                 v.data for k in ("", ".type", ".name") for v in given.find(f"authorizer{k}") if isinstance(v.data, str)
             ]
+            functions = {name for name, _ in self._functions()}
+            ids = tuple(f"{self._file}: functions.{s}" for s in dict.fromkeys(said) if s in functions)
+            if ids:
+                auth["function"] = Value(None, given.place, State.UNKNOWN, ids)
             auth["Authorizer"] = Value(
                 "AWS_IAM" if "aws_iam" in [str(s).lower() for s in said] else "CUSTOM", given.place
             )
@@ -159,6 +164,12 @@ class _Service:
         values = (self._given(v).data for v in self._root.find(path))
         return next((v for v in values if isinstance(v, Mapping)), {})
 
+    def _included(self, path: str) -> Value | None:
+        """The document in a file beside, or None."""
+        file = posixpath.normpath(posixpath.join(posixpath.dirname(self._file), path.strip()))
+        text = self._tree.read(file) if file in self._tree.files else None
+        return document(text, file)[0] if text is not None else None
+
     # --- variables ------------------------------------------------------------------------------------------------------
     def _given(self, value: Value) -> Value:
         """A value with variables and the functions of templates resolved."""
@@ -195,6 +206,11 @@ class _Service:
         if source == "self" and path:
             for value in self._root.find(path):
                 return self._resolved(value, depth + 5)
+        if source == "file" and (match := _FILE.match(path)) is not None:
+            inner = self._included(match[1])
+            found = [inner] if inner is not None and not match[2] else inner.find(match[2]) if inner is not None else []
+            if found:
+                return self._resolved(found[0], depth + 5)
         if otherwise.strip():
             return Value(otherwise.strip().strip("'\""), at.place, State.CONDITIONAL)
         refs = (f"env:{path}",) if source == "env" else (f"var:{source}:{path}",)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from bastide.discover.importers.python.module import Module, chain, owner_of, parameters
 from bastide.discover.importers.python.names import Names
@@ -36,7 +36,7 @@ class Evaluator:
         return self if names.module is self._module else Evaluator(names, self._sites, self._work)
 
     def arguments(self, call: ast.Call, scope: str) -> dict[str, Value]:
-        """Positional arguments under `0`, `1`, ..., keyword arguments by name, `**` as what can't be known."""
+        """Positional arguments under `0`, `1`, ..., keyword arguments by name, `**` as far as it is known."""
         self._work[0] = _WORK
         found: dict[str, Value] = {}
         for number, argument in enumerate(call.args[:_ITEMS]):
@@ -50,6 +50,9 @@ class Evaluator:
             elif isinstance(keyword.value, ast.Dict):
                 found |= self._mapping(keyword.value, scope, 0)
             else:
+                # What is known of a mapping; more may have been put into it.
+                given = self.value(keyword.value, scope).data
+                found |= {k: v for k, v in given.items() if k not in found} if isinstance(given, Mapping) else {}
                 found[REST] = self._unknown(keyword.value)
         return found
 
