@@ -351,3 +351,26 @@ resource "aws_apigatewayv2_route" "say" {
 }
 """
     assert _read(tmp_path, {"main.tf": text}).components["a"].facts["authentication"].value == "sso"
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        ('boto3.client("bedrock-runtime").invoke_model(modelId=which(x), body=x)', {"Amazon Bedrock"}),
+        (
+            'boto3.client("bedrock-runtime").invoke_model(modelId="amazon.titan-embed-x", body=x)',
+            {"amazon.titan-embed-x"},
+        ),
+        (
+            'boto3.client("sagemaker-runtime").invoke_endpoint(EndpointName=os.environ["E"], Body=x)',
+            {"SageMaker endpoint"},
+        ),
+        ('boto3.client("bedrock-agent-runtime").invoke_agent(agentId=os.environ["A"], inputText=x)', {"Bedrock agent"}),
+        ('boto3.client("bedrock-agent-runtime").retrieve(knowledgeBaseId=os.environ["K"])', {"Bedrock knowledge base"}),
+    ],
+)
+def test_a_service_is_used_also_where_a_setting_says_which_part_of_it(
+    tmp_path: Path, call: str, names: set[str]
+) -> None:
+    found = _read(tmp_path, {"ask.py": f"import boto3, os\n\ndef handler(x, context):\n    return {call}\n"})
+    assert {c.name for c in found.components.values() if c.kind.startswith("ai.")} == names
