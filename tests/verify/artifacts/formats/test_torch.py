@@ -153,7 +153,9 @@ def test_operators_that_reach_files_and_machines_are_unsafe(line: bytes) -> None
     assert scan_bytes(_script(CODE.replace(b"torch.relu(x)", line)), "model.pt").verdict is Verdict.UNSAFE
 
 
-@pytest.mark.parametrize("line", [b"ops.mylib.run(x)", b"__torch__.torch.classes.mylib.Thing()", b"^Python()(x)"])
+@pytest.mark.parametrize(
+    "line", [b"ops.mylib.run(x)", b"__torch__.torch.classes.mylib.Thing()", b"^Python()(x)", b"torch.load('f')"]
+)
 def test_operators_of_other_libraries_are_unknown(line: bytes) -> None:
     assert scan_bytes(_script(CODE.replace(b"torch.relu(x)", line)), "model.pt").verdict is Verdict.UNKNOWN
 

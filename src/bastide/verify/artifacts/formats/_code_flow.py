@@ -38,6 +38,7 @@ _SECRETS = re.compile(
 )
 _HOME = re.compile(r"(?:/|~|/home|/root|[A-Za-z]:\\?)/?\Z")
 _SHELL = re.compile(r"/dev/tcp/|\bbash\s+-i\b|\bnc\b.{0,80}\s-e\b")
+_ALL = frozenset({"copy", "items", "keys", "values"})
 MAX_STEPS = 3_000_000
 ROUNDS = 3
 """How often the assignments are gone through: a name may be given one that is given later."""
@@ -133,10 +134,13 @@ class _Flows:
 
     def _all_of_environ(self, value: ast.AST) -> bool:
         """Whether all variables of the environment are in it, and not one by its name."""
-        parts = {id(node.value) for node in ast.walk(value) if isinstance(node, ast.Subscript | ast.Attribute)}
+        single = {
+            id(node.value) for node in ast.walk(value)
+            if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr not in _ALL)
+        }  # fmt: skip
         return any(
-            id(node) not in parts and dotted(node) and self._meant(dotted(node)) == "os.environ"
-            for node in ast.walk(value) if isinstance(node, ast.Attribute | ast.Name)
+            id(node) not in single and dotted(node) and self._meant(dotted(node)) == "os.environ"
+            for node in self._below(value) if isinstance(node, ast.Attribute | ast.Name)
         )  # fmt: skip
 
     def _meant(self, path: str) -> str:
@@ -156,6 +160,8 @@ class _Flows:
                 return "runs code that is wrapped up in a text", True
         if name in _UNPICKLES and marks & {FETCHED, FILE} and (unsafely := _unsafely(name, call)) is not None:
             return "unpickles what it fetched from the network, which runs what is in it", unsafely and FETCHED in marks
+        if name in _UNPICKLES and UNWRAPPED in marks and _unsafely(name, call):
+            return "unpickles what is wrapped up in a text, which runs what is in it", False
         if name.startswith(_FETCHES) and SECRET in marks:
             return "sends secrets of this machine away", True
         if name in ("shutil.rmtree", "os.removedirs") and any(_is_home(argument) for argument in call.args[:1]):

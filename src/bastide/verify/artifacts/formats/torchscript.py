@@ -42,6 +42,8 @@ _REACHING = re.compile(rb"(?:\.[\s\\]*|getattr[^\n]{0,200}[\"'])(save|from_file|
 _NAMED = re.compile(rb"(?:aten|prim)::(save|from_file|rpc_async|rpc_sync|rpc_remote)(?![a-z_])")
 _OPS = re.compile(rb"\bops[\s\\]*\.[\s\\]*(\w+)")
 _CLASSES = re.compile(rb"\btorch\.classes\.(\w+)")
+_NOT_THERE = re.compile(rb"\btorch[\s\\]*\.[\s\\]*(load|hub|package|multiprocessing|serialization|utils)\b")
+"""Parts of PyTorch that no program of TorchScript has."""
 _PYTHON = re.compile(rb"(?:^|[=\s(,])\^(\w+)")
 
 
@@ -98,6 +100,7 @@ def _judge(member: Member, text: bytes, defined: set[bytes], scan: Scan) -> None
         )  # fmt: skip
     foreign = {m[1]: m.start() for m in _OPS.finditer(text) if m[1] not in OWN | KNOWN}
     foreign |= {m[1]: m.start() for m in _CLASSES.finditer(text) if m[1] not in OWN}
+    foreign |= {m[0]: m.start() for m in _NOT_THERE.finditer(text)}
     foreign |= {m[1]: m.start() for m in _PYTHON.finditer(text)}
     for name, offset in foreign.items():
         below.add(
