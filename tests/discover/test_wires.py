@@ -208,3 +208,29 @@ def test_an_agent_is_given_tools_and_knowledge_by_methods(tmp_path: Path) -> Non
     found = discover(tmp_path)
     assert {("notes", "desk"), ("desk", "orders"), ("orders", "look")} <= {(f.source, f.target) for f in found.flows}
     assert found.components["orders"].kind == "ai.tool"
+
+
+HUB = """\
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as genai from '@cdklabs/generative-ai-cdk-constructs';
+
+const endpoint = new genai.HuggingFaceSageMakerEndpoint(stack, 'Talk', { modelId: 'org/talker', endpointName: 'talk'REST });
+const ask = new lambda.Function(stack, 'Ask', {});
+endpoint.grantInvoke(ask);
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "pinned"),
+    [
+        ("", False),
+        (", environment: { HF_MODEL_REVISION: 'main' }", False),
+        (f", environment: {{ HF_MODEL_REVISION: '{'a' * 40}' }}", True),
+    ],
+)
+def test_an_endpoint_that_a_construct_makes_has_its_model(tmp_path: Path, rest: str, pinned: bool) -> None:
+    (tmp_path / "stack.ts").write_text(HUB.replace("REST", rest))
+    found = discover(tmp_path)
+    assert {("ask", "endpoint"), ("endpoint", "org-talker")} <= {(f.source, f.target) for f in found.flows}
+    facts = found.components["org-talker"].facts
+    assert (facts["source"].value, facts["pinned"].value, facts["network-isolation"].value) == ("hub", pinned, False)
