@@ -62,6 +62,9 @@ BUNCH = _import("sklearn.utils._bunch.Bunch") + b")\x81"
         _call("functools.partial", _import("builtins.int")) + b"(" + READS + TOUCH + b"\x85}Ntb)R",
         _call("cloudpickle.cloudpickle._make_skeleton_enum", _import("some.Runner") + _import("enum.Enum") + b"\x86", _text("E"), _text("E"), b"}"),
         _call("sklearn.svm._classes.LinearSVC.fit", TOUCH),
+        _import("pandas.core.frame.DataFrame") + b")\x81" + _call("functools.partial", _import("some.module.run")) + b"K\x01s",
+        _import("sktime.registry.craft"),
+        _import("torch._utils._import_dotted_name"),
         _call("transformers.modeling_outputs.dataclass", _import("numpy.ndarray")),
         OBJECT + _state("append", READS) + b"b" + TOUCH + b"a",
         OBJECT + _state("extend", READS) + b"b(" + TOUCH + b"e",
@@ -72,6 +75,12 @@ BUNCH = _import("sklearn.utils._bunch.Bunch") + b")\x81"
 )  # fmt: skip
 def test_ways_to_call_something_are_unsafe(body: bytes) -> None:
     assert _verdict(body) is Verdict.UNSAFE
+
+
+@pytest.mark.parametrize("name", ["numpy.fromfile", "torch.save", "pandas.read_csv", "numpy.ndarray.tofile"])
+def test_functions_of_files_are_not_safe_by_name(name: str) -> None:
+    """Somebody may call one later, with what stands beside it."""
+    assert _verdict(_import(name)) is Verdict.UNKNOWN
 
 
 class _Own(collections.OrderedDict):  # type: ignore[type-arg]
