@@ -222,6 +222,14 @@ def test_what_libraries_have_called_is_safe(module: str, name: str) -> None:
     assert report.verdict is Verdict.SAFE, report.findings
 
 
+@pytest.mark.parametrize(
+    ("module", "expected"), [("torch", Verdict.SAFE), ("__main__", Verdict.SAFE), ("some.module", Verdict.UNKNOWN)]
+)
+def test_a_layout_of_pytorch_is_written_by_way_of_any_module(module: str, expected: Verdict) -> None:
+    assert scan_bytes(b"\x80\x04" + _import(module, "torch.channels_last") + b".", "m.pkl").verdict is expected
+    assert scan_bytes(b"\x80\x04" + _import(module, "torch.load") + b".", "m.pkl").verdict is Verdict.UNSAFE
+
+
 def test_a_graph_of_networkx_is_safe() -> None:
     """Made without its set-up, with its dicts as state."""
     made = _import("networkx.classes.graph", "Graph") + b")\x81}" + _text("_adj") + b"}sb."

@@ -23,6 +23,9 @@ from bastide.verify.artifacts.pickles.values import DICT, UNKNOWN, Imported, Ite
 ACTS = "acts as soon as it is imported"
 """What the knowledge says of modules that need not be called."""
 _SETSTATE = "__setstate__"
+_FORMATS = frozenset(
+    f"torch.{name}" for name in ("channels_last", "channels_last_3d", "contiguous_format", "preserve_format")
+)
 MAX_FINDINGS = 200
 """Of one pickle: more say nothing new."""
 _MERELY_NAMED = {
@@ -79,6 +82,11 @@ class Judge:
         """See `Observer`."""
         if protocol < 3:
             value = Imported(*old_names(value.module, value.name), value.offset)
+        if value.name in _FORMATS:
+            # PyTorch writes these as attributes of whatever module has `torch` in it.
+            if value.module not in ("__main__", "__mp_main__"):
+                self.module(value.module, value.offset)
+            value = Imported("torch", value.name.partition(".")[2], value.offset)
         self.imports.add(value.path)
         if how == "EXT":
             self.add(
