@@ -118,7 +118,15 @@ _stream = st.lists(st.one_of(_piece, _piece, _call), max_size=14).map(lambda p: 
 
 
 def _is_beginning(short: list[Any], long: list[Any]) -> bool:
+    short, long = _once(short), _once(long)
     return long[: len(short)] == short
+
+
+def _once(events: list[Any]) -> list[Any]:
+    """The readers put one item after the other into what was made; the machine says so once."""
+    return [
+        event for event, before in zip(events, [None, *events], strict=False) if event != before or event[0] != "put"
+    ]
 
 
 @settings(max_examples=400)
@@ -126,6 +134,7 @@ def _is_beginning(short: list[Any], long: list[Any]) -> bool:
 @example(b"\x80\x04\x95\x02\x00\x00\x00\x00\x00\x00\x00M\x01\x02cos\nsystem\n(tR.")
 @example(b"(cos\nsystem\no.")
 @example(b"cos\nsystem\n(S'x'\ntR(e.")
+@example(b"cos\nsystem\n(S'x'\ntR(NN\x90.")
 def test_the_machine_sees_all_that_the_readers_do(data: bytes) -> None:
     _, notes = run(data)
     by_c, why = c_reader(data)
@@ -136,7 +145,7 @@ def test_the_machine_sees_all_that_the_readers_do(data: bytes) -> None:
     assert _is_beginning(by_python, notes.events), (by_python, notes.events)
     if "must be a" not in why:
         # The C reader looks at the types of what it calls and of its arguments, the Python reader lets Python do that.
-        assert by_c == by_python
+        assert _once(by_c) == _once(by_python)
 
 
 @pytest.mark.slow
