@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from bastide.verify.process import address_space, limit_address_space
 
 Event = tuple[str, str]
 """What is done, and to what."""
@@ -41,6 +45,17 @@ class Standin:
     append = add = extend
 
 
+@contextlib.contextmanager
+def _little_memory() -> Iterator[None]:
+    """The C reader makes room for memo numbers without a bound: twelve bytes ask for 16 GB."""
+    before = resource.getrlimit(resource.RLIMIT_AS)[0]
+    limit_address_space(address_space() + (256 << 20))
+    try:
+        yield
+    finally:
+        limit_address_space(before)
+
+
 def _reader(base: Any) -> Callable[[bytes], tuple[list[Event], str]]:
     class Reader(base):  # type: ignore[misc]
         def __init__(self, data: bytes) -> None:
@@ -58,7 +73,8 @@ def _reader(base: Any) -> Callable[[bytes], tuple[list[Event], str]]:
     def read(data: bytes) -> tuple[list[Event], str]:
         reader = Reader(data)
         try:
-            reader.load()
+            with _little_memory():
+                reader.load()
         except Exception as problem:  # noqa: BLE001 - every error is an answer of the oracle
             return reader.events, f"{type(problem).__name__}: {problem}"
         return reader.events, ""
