@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
 from bastide.discover.model import Resource, Value
@@ -46,14 +46,18 @@ def with_handlers(resources: Iterable[Resource]) -> Iterator[Resource]:
     given = tuple(resources)
     index = {r.id: r for r in given}
     files = {posixpath.splitext(r.place.file)[0]: r for r in given if r.type in _CODE}
+    known = {folder for path in {posixpath.dirname(p) for p in files} for folder in _bases(f"{path}/")}
+    called: dict[str, list[Resource]] = defaultdict(list)
+    for path, file in files.items():
+        called[posixpath.basename(path)].append(file)
     runs: dict[str, set[str]] = defaultdict(set)
     folders: dict[str, set[str]] = defaultdict(set)
     for function in given:
         if function.type in _FUNCTIONS:
-            file, folder = _code(function, index, files)
-            file = file or (_only(function, files) if not folder else None)
-            if file is not None:
-                runs[file.id].add(function.id)
+            run, folder = _code(function, index, files, known)
+            run = run or (_only(function, called) if not folder else None)
+            if run is not None:
+                runs[run.id].add(function.id)
             if folder:
                 folders[folder].add(function.id)
     declaring = {r.place.file for r in given if not r.type.startswith(_PLAIN) and r.type not in _CODE}
@@ -88,10 +92,11 @@ def _around(file: str, folders: Mapping[str, set[str]]) -> set[str]:
     return folders.get(folder, set())
 
 
-def _code(function: Resource, index: _Index, files: Mapping[str, Resource]) -> tuple[Resource | None, str]:
+def _code(
+    function: Resource, index: _Index, files: Mapping[str, Resource], known: Set[str]
+) -> tuple[Resource | None, str]:
     """The file that a function runs, and the folder of its code ('' when that is everything)."""
     modules = [h.data.rpartition(".")[0] for h in function.find("handler") if isinstance(h.data, str)]
-    known = {posixpath.dirname(path) for path in files}
     for folder in _folders(function, index):
         stem = posixpath.splitext(folder)[0] if folder.endswith(_ENDINGS) else ""
         for base in _bases(function.place.file):
@@ -102,18 +107,18 @@ def _code(function: Resource, index: _Index, files: Mapping[str, Resource]) -> t
                     whole = posixpath.normpath(posixpath.join(base, posixpath.dirname(folder) if stem else folder))
                     return found, "" if whole in (".", base) else whole
             whole = posixpath.normpath(posixpath.join(base, folder))
-            if not modules and not stem and any(k == whole or k.startswith(whole + "/") for k in known):
+            if not modules and not stem and whole in known:
                 return None, "" if whole == "." else whole
     return None, ""
 
 
-def _only(function: Resource, files: Mapping[str, Resource]) -> Resource | None:
+def _only(function: Resource, called: Mapping[str, list[Resource]]) -> Resource | None:
     """Where its code is packed elsewhere, the only file that is called as its handler says."""
     modules = {
         posixpath.basename(h.data.rpartition(".")[0]) for h in function.find("handler") if isinstance(h.data, str)
     }
-    called = [f for path, f in files.items() if posixpath.basename(path) in modules]
-    return called[0] if len(called) == 1 else None
+    found = [f for module in modules for f in called.get(module, ())]
+    return found[0] if len(found) == 1 else None
 
 
 def _folders(function: Resource, index: _Index) -> Iterator[str]:
@@ -138,7 +143,7 @@ def _relative(value: Value) -> bool:
 
 def _bases(file: str) -> Iterator[str]:
     """The folder of a file and those above it."""
-    folder = posixpath.dirname(file)
+    folder = posixpath.dirname(file).strip("/")
     while folder:
         yield folder
         folder = posixpath.dirname(folder)

@@ -240,16 +240,23 @@ class _Resolver:
     def _otherwise(self) -> None:
         """Who may use a service but shows no part of it that he uses, uses the only part that is named at all, or some part of it."""
         runs = who_run(self._flows)
+        met: dict[tuple[int, bool], set[str]] = defaultdict(set)
+        for source, target, _, _ in self._flows:
+            met[id(source), False].add(target.kind)
+            met[id(target), True].add(source.kind)
+        named: dict[tuple[str, str], list[Group]] = defaultdict(list)
+        for group in dict.fromkeys((*self._groups.values(), *self._named.values())) if self._open else ():
+            named[group.kind, _platform(group)].append(group)
         for piece, pointer in self._open:
             rule, home = pointer.rule, self._home(piece)
             for one in runs.get(id(home), [home]):
-                ends = ((b if rule.back else a, a if rule.back else b) for a, b, _, _ in self._flows)
-                if any(near is one and fits(far.kind, rule.only or (rule.kind,)) for near, far in ends):
+                kinds = met[id(one), rule.back]
+                if any(fits(kind, rule.only or (rule.kind,)) for kind in kinds):
                     continue
-                groups = dict.fromkeys((*self._groups.values(), *self._named.values()))
-                named = [g for g in groups if g.kind == rule.kind and _platform(g) == rule.platform]
-                if len(named) == 1:
-                    self._flow(one, named[0], rule, piece, pointer.value.place)
+                kinds.add(rule.kind)
+                alike = named[rule.kind, rule.platform]
+                if len(alike) == 1:
+                    self._flow(one, alike[0], rule, piece, pointer.value.place)
                 else:
                     self._make(piece, pointer, one)
 
