@@ -12,11 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bastide.discover.apis import with_apis
-from bastide.discover.constructs import with_constructs
-from bastide.discover.discover import read
-from bastide.discover.hosted import with_hosted
-from bastide.discover.images import with_images
+from bastide.discover.discover import STEPS, read
 from bastide.discover.importers import importers
 from bastide.discover.interface import Limits, Tree
 from bastide.discover.libraries import PREFIX, libraries
@@ -36,6 +32,8 @@ HONEST = {
     'resource "aws_sagemaker_model" "m" {\n  count = var.n > 1 ? 1 : 0\n  name  = join("-", local.l)\n  dynamic "b" {\n    for_each = local.l\n    content { v = b.value }\n  }\n}\n',
     "tfplan.json": '{"format_version": "1.2", "terraform_version": "1.9.0", "planned_values": {"root_module": {"resources": [{"address": "x_y.a[0]", "mode": "managed", "type": "x_y", "name": "a", "values": {"n": "m", "policy": "{\\"a\\": 1}"}}], "child_modules": [{"resources": [{"address": "module.m[\\"k\\"].x_y.b", "mode": "managed", "type": "x_y", "name": "b", "values": {"b": [{"v": 1}]}, "sensitive_values": {"b": [{"v": true}]}}]}]}}, "resource_changes": [{"address": "x_y.a[0]", "change": {"after_unknown": {"id": true, "b": [{}]}}}], "configuration": {"root_module": {"resources": [{"address": "x_y.a", "mode": "managed", "type": "x_y", "name": "a", "expressions": {"n": {"references": ["module.m.o", "module.m"]}}}], "module_calls": {"m": {"expressions": {"v": {"references": ["x_y.a"]}}, "module": {"outputs": {"o": {"expression": {"references": ["x_y.b.id", "var.v"]}}}, "resources": [{"mode": "managed", "type": "x_y", "name": "b", "expressions": {"b": [{"v": {"references": ["var.v"]}}]}}]}}}}}}',
     "s.tfstate": '{"version": 4, "terraform_version": "1.9.0", "serial": 1, "resources": [{"module": "module.m[0]", "mode": "data", "type": "x_y", "name": "a", "instances": [{"index_key": "k", "attributes": {"id": "i-1234567890", "p": {"q": ["s"]}}, "sensitive_attributes": [[{"type": "get_attr", "value": "p"}, {"type": "index", "value": {"value": 0, "type": "number"}}]]}]}]}',
+    "cdk.out/A.template.json": '{"Resources": {"F0": {"Type": "AWS::Lambda::Function", "Properties": {"Handler": "app.f"}, "Metadata": {"aws:cdk:path": "A/F/Resource"}}}}',
+    "stack.ts": "import * as lambda from 'aws-cdk-lib/aws-lambda';\nconst f = new lambda.Function(this, 'F', { handler: 'app.f', code: lambda.Code.fromAsset('.') });\n",
     "app.py": "import os\nfrom openai import OpenAI as O\nc = O(base_url=os.getenv('U', f'http://{1}'))\ndef f(x):\n    return c.responses.create(model='m' + 'n', input=[*x])\n",
     "w.json": '{"nodes": [{"name": "a", "type": "@n8n/n8n-nodes-langchain.agent", "parameters": {}}], "connections": {"a": {"main": [[{"node": "a"}]]}}}',
     "t.yaml": "AWSTemplateFormatVersion: x\nParameters: {P: {Default: d}}\nResources:\n  A:\n    Type: AWS::Bedrock::Agent\n    Properties: {X: !Sub 'a-${P}', Y: !GetAtt A.Arn, Z: !If [c, !Ref P, b]}\n",
@@ -77,8 +75,9 @@ def whole(files: dict[str, str]) -> Reading:
     resources = [r for reading in found for r in reading.resources]
     needed = [r for r in resources if r.type.startswith(PREFIX)]
     rest = [r for r in resources if not r.type.startswith(PREFIX)]
-    placed = list(with_images(list(with_hosted(with_apis(with_constructs(rest))))))
-    resolve(with_programs(placed, tree.files, needed), load_types())
+    for step in STEPS:
+        rest = list(step(rest))
+    resolve(with_programs(rest, tree.files, needed), load_types())
     libraries(needed)
     return Reading(tuple(resources), tuple(p for reading in found for p in reading.problems))
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from bastide.discover.importers import code_roots, importers
 from bastide.discover.interface import Importer, Limits, Tree, together
 from bastide.discover.libraries import PREFIX, libraries, unused
 from bastide.discover.local import with_local
-from bastide.discover.model import Place, Problem, Reading
+from bastide.discover.model import Place, Problem, Reading, Resource
 from bastide.discover.plan import located, to_plan
 from bastide.discover.programs import CODE, with_programs
 from bastide.discover.resolve import resolve
@@ -33,6 +33,7 @@ from bastide.discover.rights import with_rights
 from bastide.discover.sam import with_sam
 from bastide.discover.settings import with_settings
 from bastide.discover.states import with_states
+from bastide.discover.synthesized import with_synthesized
 from bastide.discover.tree import Folder
 from bastide.discover.types import load_types
 from bastide.discover.wires import with_wires
@@ -40,6 +41,26 @@ from bastide.errors import Diagnostic, InputError, Location
 from bastide.plan.load import parse_plan
 from bastide.plan.model import Plan
 from bastide.plan.save import dump
+
+STEPS: tuple[Callable[[list[Resource]], Iterable[Resource]], ...] = (
+    with_amplify,
+    with_fargate,
+    with_constructs,
+    with_synthesized,
+    with_sam,
+    with_states,
+    with_wires,
+    with_action_groups,
+    with_rights,
+    with_collections,
+    with_handlers,
+    with_apis,
+    with_hosted,
+    with_images,
+    with_settings,
+    with_local,
+)
+"""What is made of the resources as read before they are interpreted, in this order."""
 
 
 def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] = ()) -> Discovery:
@@ -55,23 +76,7 @@ def discover(root: Path, limits: Limits | None = None, packs: tuple[Path, ...] =
     needed = [r for r in reading.resources if r.type.startswith(PREFIX)]
     rest = [r for r in reading.resources if not r.type.startswith(PREFIX)]
     placed = rest
-    for step in (
-        with_amplify,
-        with_fargate,
-        with_constructs,
-        with_sam,
-        with_states,
-        with_wires,
-        with_action_groups,
-        with_rights,
-        with_collections,
-        with_handlers,
-        with_apis,
-        with_hosted,
-        with_images,
-        with_settings,
-        with_local,
-    ):
+    for step in STEPS:
         placed = list(step(placed))
     programs = with_programs(placed, tree.files, needed)
     components, flows = with_actors(*resolve(programs, load_types(packs)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections import OrderedDict
 from pathlib import Path
@@ -15,9 +16,11 @@ from bastide.errors import Diagnostic, InputError, Location
 
 SKIPPED = frozenset(
     {".git", ".hg", ".svn", ".terraform", ".tox", ".venv", "venv", "__pycache__", "node_modules", "site-packages", ".mypy_cache",
-     ".ruff_cache", ".pytest_cache", ".idea", ".gradle", "bower_components", ".next", ".nuxt", ".cache"}
+     ".ruff_cache", ".pytest_cache", ".idea", ".gradle", "bower_components", ".next", ".nuxt", ".cache", ".aws-sam", ".serverless", ".amplify"}
 )  # fmt: skip
 """Folders with other people's code, or with what tools made."""
+_ASSET = re.compile(r"(?:\A|/)cdk\.out/(?:.*/)?asset\.[^/]+\Z")
+"""What the AWS CDK packed: copies of folders that are here."""
 _KEPT = 64 * 1024 * 1024
 """Characters of texts that are kept for the next importer."""
 _HEAD = 4096
@@ -117,7 +120,7 @@ class Folder:
                 for entry in sorted(entries, key=lambda e: e.name):
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir(follow_symlinks=False):
-                        below += [path] if entry.name not in SKIPPED else []
+                        below += [path] if entry.name not in SKIPPED and not _ASSET.search(path) else []
                     elif entry.is_file(follow_symlinks=False):
                         self._sizes[_clean(path)] = entry.stat(follow_symlinks=False).st_size
         except OSError as error:

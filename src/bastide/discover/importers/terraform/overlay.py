@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from bastide.discover.importers.terraform.names import environment
 from bastide.discover.importers.terraform.shown import Showing, Shown, plain_address
-from bastide.discover.model import REST, Resource, State, Value
+from bastide.discover.model import Resource, Value
+from bastide.discover.overlay import laid_over, referring
 
 
 def root_of(showing: Showing, roots: Mapping[str, frozenset[str]], folder: str) -> str | None:
@@ -45,7 +46,7 @@ def overlaid(declared: Sequence[Resource], scope: str, showings: Sequence[Showin
             found += made
         else:
             found.append(resource)
-    found = [replace(r, body=_referring(r.body, instead)) for r in found] if instead else found
+    found = [replace(r, body=referring(r.body, instead)) for r in found] if instead else found
     return found + [_alone(each, scope) for instances in shown.values() for each in instances.values()]
 
 
@@ -54,7 +55,7 @@ def _prefix(scope: str) -> str:
 
 
 def _laid(resource: Resource, shown: Sequence[Shown]) -> Resource:
-    return replace(resource, body=_over(resource.body, [each.body for each in shown]))
+    return replace(resource, body=laid_over(resource.body, [each.body for each in shown]))
 
 
 def _keyed(resource: Resource, shown: Shown, scope: str) -> Resource:
@@ -65,49 +66,6 @@ def _keyed(resource: Resource, shown: Shown, scope: str) -> Resource:
 
 def _alone(shown: Sequence[Shown], scope: str) -> Resource:
     first = shown[0]
-    body = _over(Value({}, first.place), [each.body for each in shown]) if len(shown) > 1 else first.body
+    body = laid_over(Value({}, first.place), [each.body for each in shown]) if len(shown) > 1 else first.body
     bare = Resource(_prefix(scope) + first.address, first.type, first.name, body, first.place, scope=scope)
     return _keyed(bare, first, scope) if first.key else bare
-
-
-def _over(declared: Value, shown: Sequence[Value]) -> Value:
-    """What is declared, with what is shown where it is open."""
-    if isinstance(declared.data, Mapping) and all(isinstance(s.data, Mapping) for s in shown):
-        # Shown is all there is, so nothing stands for what could not be read.
-        names = dict.fromkeys(n for body in (declared, *shown) for n in body.data if n != REST)
-        inner = {name: _attribute(declared.data.get(name), [s.data.get(name) for s in shown]) for name in names}
-        return replace(declared, data={name: value for name, value in inner.items() if value is not None})
-    if isinstance(declared.data, tuple) and all(
-        isinstance(s.data, tuple) and len(s.data) == len(declared.data) for s in shown
-    ):
-        return replace(declared, data=tuple(map(_over, declared.data, zip(*(s.data for s in shown), strict=True))))
-    first = shown[0]
-    if declared.state in (State.KNOWN, State.DEFAULT) or not first.known or not _agree(shown):
-        return declared
-    refs = tuple(dict.fromkeys((*declared.refs, *first.refs)))
-    return replace(first, place=declared.place, refs=refs)
-
-
-def _attribute(declared: Value | None, shown: Sequence[Value | None]) -> Value | None:
-    there = [s for s in shown if s is not None]
-    if declared is not None:
-        return _over(declared, there) if there and len(there) == len(shown) else declared
-    if not there or all(s.known and s.data is None for s in there):
-        return None
-    return there[0] if _agree(there) and len(there) == len(shown) else replace(there[0], state=State.CONDITIONAL)
-
-
-def _agree(values: Sequence[Value]) -> bool:
-    first = values[0].plain()
-    return all(v.known and v.plain() == first for v in values)
-
-
-def _referring(value: Value, instead: Mapping[str, tuple[str, ...]]) -> Value:
-    """The same with other references."""
-    if isinstance(value.data, Mapping):
-        value = replace(value, data={k: _referring(v, instead) for k, v in value.data.items()})
-    elif isinstance(value.data, tuple):
-        value = replace(value, data=tuple(_referring(v, instead) for v in value.data))
-    if not any(ref in instead for ref in value.refs):
-        return value
-    return replace(value, refs=tuple(new for ref in value.refs for new in instead.get(ref, (ref,))))
