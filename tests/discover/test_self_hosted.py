@@ -136,6 +136,45 @@ spec:
 
 
 @pytest.mark.parametrize(
+    "inline",
+    ["valuesObject: {ollamaUrls: [%s], extraEnvVars: [%s]}", "values: '{ollamaUrls: [%s], extraEnvVars: [%s]}'"],
+)
+def test_what_a_release_is_given_says_whom_it_calls_and_how_it_is_set(tmp_path: Path, inline: str) -> None:
+    values = inline % ('"http://models.ai.svc.cluster.local:11434"', '{name: WEBUI_AUTH, value: "False"}')
+    release = f"""apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: models, namespace: ai}}
+spec: {{chart: {{spec: {{chart: ollama, version: 1.x}}}}}}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: chat, namespace: argocd}}
+spec:
+  source:
+    chart: open-webui
+    helm:
+      {values}
+"""
+    one = found(tmp_path, release, "release.yaml")
+    assert "open-webui->ollama:calls" in flows(one)
+    chat = next(c for c in one.components.values() if c.kind == "app.web")
+    assert chat.facts["authentication"].value == "none"
+
+
+def test_a_chart_gives_values_to_the_charts_that_it_takes(tmp_path: Path) -> None:
+    chart = "name: stack\ndependencies: [{name: ollama, repository: 'https://a.example'}, {name: open-webui, repository: 'https://b.example'}]\n"
+    (tmp_path / "values.yaml").write_text("open-webui:\n  ollamaUrls: [http://stack-ollama:11434]\n")
+    one = found(tmp_path, chart, "Chart.yaml")
+    assert "open-webui->ollama:calls" in flows(one)
+
+
+def test_speech_is_made_by_models(tmp_path: Path) -> None:
+    compose = "services:\n  hear: {image: 'opea/whisper:1.3'}\n  say: {image: 'opea/speecht5:1.3'}\n"
+    one = found(tmp_path, compose, "compose.yaml")
+    assert {c.kind for c in one.components.values()} == {"ai.model.server"}
+
+
+@pytest.mark.parametrize(
     ("api", "kinds"), [("kubeai.org/v1", {"ai.model.server", "ai.model"}), ("example.com/v1", set())]
 )
 def test_the_group_tells_kinds_of_one_name_apart(tmp_path: Path, api: str, kinds: set[str]) -> None:

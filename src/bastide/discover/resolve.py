@@ -25,6 +25,7 @@ from bastide.discover.types import LinkRule, Make, Type, fits
 _ADDRESS_NAME = re.compile(
     r"HOST|URL|URI|ENDPOINT|ADDR|SERVER|BROKER|DSN|CONNECTION|SERVICE|BASE|PEERS?\b|NODES?\b", re.IGNORECASE
 )
+_DEPLOYED = ("container", "helm/dependency")
 _GLOBAL = ("arn", "model", "url", "id", "image-digest", "server")
 """Prefixes of names that mean the same thing wherever they stand."""
 _SHARED = ("provider", "outside")
@@ -311,7 +312,7 @@ class _Resolver:
     # --- addresses -----------------------------------------------------------------------------------------------
     def _addresses(self, piece: Piece) -> None:
         """Flows from variables and arguments that hold another's address."""
-        if piece.resource.type != "container" or any(v.data is True for v in piece.resource.find("job")):
+        if piece.resource.type not in _DEPLOYED or any(v.data is True for v in piece.resource.find("job")):
             return
         home = self._groups[piece.resource.id]
         for part in ("env", "command"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from bastide.discover.importers.charts import TYPE, from_elsewhere
 from bastide.discover.importers.helm.parts import by_values
 from bastide.discover.importers.helm.render import Renderer
 from bastide.discover.importers.helm.syntax import Block, Node, parse
@@ -129,7 +130,9 @@ def _elsewhere(world: _World, chart: Chart) -> Iterator[Resource]:
             scope = f"helm:{chart.folder}"
             hosts = [f"host:{host}@{scope}" for host in _hosts(chart, name, _text(entry, "alias") or name)]
             id_ = f"{chart.folder or '.'}: chart {_text(entry, 'alias') or name}"
-            yield Resource(id_, "helm/dependency", name, entry, entry.place, names=tuple(hosts), scope=scope)
+            given = chart.values.find(_text(entry, "alias") or name)
+            found = Resource(id_, TYPE, name, entry, entry.place, names=tuple(hosts), scope=scope)
+            yield from_elsewhere(found, given)
 
 
 def _hosts(chart: Chart, name: str, values: str) -> Iterator[str]:

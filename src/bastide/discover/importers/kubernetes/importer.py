@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from bastide.discover.importers.charts import TYPE, from_elsewhere
 from bastide.discover.importers.kubernetes import kustomize
 from bastide.discover.importers.kubernetes.objects import NAMESPACE, Object, objects_of, scope_of, text_of
 from bastide.discover.importers.kubernetes.pods import Configuration, Pod, containers, pods, variables
@@ -27,6 +28,7 @@ _BACKENDS = (
     "spec.http.route.destination.host",
 )
 _CHARTS = {"HelmRelease": ("spec.chart.spec.chart",), "Application": ("spec.source.chart", "spec.sources.chart")}
+_GIVEN = ("spec.values", *(f"spec.{s}.helm.{v}" for s in ("source", "sources") for v in ("valuesObject", "values")))
 _DATA = {"ConfigMap": ("data",), "Secret": ("data", "stringData")}
 _RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 _EMBEDDED = ("serveConfigV2", "config.yaml", "config")
@@ -238,7 +240,7 @@ class _Resolver:
 
 
 def _charts(one: Object) -> Iterator[Resource]:
-    """The charts that a release of Flux or an application of Argo CD takes from elsewhere."""
+    """The charts that a release of Flux or an application of Argo CD takes from elsewhere, with the values that it gives them."""
     named = (v for path in _CHARTS.get(one.kind, ()) for v in one.value.find(path) if isinstance(v.data, str))
     for chart in named:
         name = chart.data.rpartition("/")[2]
@@ -246,9 +248,17 @@ def _charts(one: Object) -> Iterator[Resource]:
         scope = scope_of(one)
         spaces = ("", f".{one.namespace}", f".{one.namespace}.svc", f".{one.namespace}.svc.cluster.local")
         names = tuple(f"host:{h}{s}@{scope}" for h in hosts for s in (spaces if one.namespace else spaces[:1]))
-        yield Resource(
-            f"{one.id}: chart {name}", "helm/dependency", name, one.value, chart.place, names=names, scope=scope
-        )
+        found = Resource(f"{one.id}: chart {name}", TYPE, name, one.value, chart.place, names=names, scope=scope)
+        yield from_elsewhere(found, _given(one))
+
+
+def _given(one: Object) -> Iterator[Value]:
+    """The values that a release gives its chart, also as a text."""
+    for value in (v for path in _GIVEN for v in one.value.find(path)):
+        if isinstance(value.data, str):
+            yield from read_yaml(value.data, value.place.file, value.place.line + 1)[0][:1]
+        else:
+            yield value
 
 
 def _hosted(container: Resource, one: Object) -> Resource:
