@@ -111,6 +111,22 @@ def test_a_repository_is_assessed_without_a_plan(run: Run, repository: Path) -> 
     assert {f["rule"] for f in json.loads(again.stdout)["findings"]} == {f["rule"] for f in document["findings"]}
 
 
+def test_a_folder_without_anything_is_said_to_be_that(run: Run, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    result = run("discover", "empty")
+    assert (result.exit_code, "Nothing of an AI system was found" in result.stdout) == (0, True)
+    assert "Components" not in result.stdout
+
+
+def test_a_model_file_is_asked_about_as_a_file(run: Run, folder: Path) -> None:
+    """It is no server: nothing is presented to it, and nothing in it is patched."""
+    (folder / "weights").mkdir()
+    (folder / "weights" / "a.gguf").write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    asked = {q["attribute"] for q in json.loads(run("assess", "weights", "-f", "json").stdout)["questions"]}
+    assert asked
+    assert asked.isdisjoint({"authentication", "patched", "admin-exposed"})
+
+
 def test_a_plan_from_the_repository_has_not_drifted(run: Run, repository: Path, folder: Path) -> None:
     """What was just discovered is what is there; then somebody adds a store."""
     plan = folder / "design.yaml"

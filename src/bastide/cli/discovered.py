@@ -13,6 +13,7 @@ from bastide.discover.merge import Merge, Standing
 from bastide.discover.model import Problem
 from bastide.discover.result import Discovery, Found, FoundFlow, Weakness, by_expectation, failing
 
+_NOTHING = "Nothing of an AI system was found: is this the folder with its code or deployment files?"
 SHOWN = 12
 """Lines of flows and of problems."""
 
@@ -23,6 +24,8 @@ def discovery_table(found: Discovery, to_screen: bool = True) -> str:
     counts = [plural(len(found.components), "component"), plural(len(found.flows), "flow")]
     counts.append(f"{plural(len(found.files), 'file')} read")
     screen.add(text(", ".join(counts) + ("" if found.complete else "; incomplete"), "bold"))
+    if not found.components:
+        screen.add(text(_NOTHING, "dim"))
     _components(screen, list(found.components.values()))
     weak_settings(screen, found.weaknesses)
     _flows(screen, found.flows)
@@ -31,7 +34,8 @@ def discovery_table(found: Discovery, to_screen: bool = True) -> str:
 
 
 def _components(screen: Screen, components: Sequence[Found]) -> None:
-    screen.heading("Components")
+    if components:
+        screen.heading("Components")
     width = max((len(c.kind) for c in components), default=0)
     for component in sorted(components, key=lambda c: (c.kind, c.id)):
         platform = f" ({component.platform})" if component.platform else ""
