@@ -168,6 +168,30 @@ def test_a_chart_gives_values_to_the_charts_that_it_takes(tmp_path: Path) -> Non
     assert "open-webui->ollama:calls" in flows(one)
 
 
+WAITS = """services:
+  backend:
+    image: example/summaries:1.0
+    depends_on: [llm-summary, mail, models]
+    environment: {LLM_SERVICE_HOST_IP: "${LLM_SERVICE_HOST_IP}"}
+    ports: ["8888:8888"]
+  llm-summary: {image: "example/llm-summary:1.0", ports: ["9000:9000"]}
+  mail: {image: "example/mail-service:1.0", ports: ["9001:9001"]}
+  models: {image: "ollama/ollama:0.9.0"}
+"""
+
+
+def test_programs_call_the_programs_that_they_wait_for_and_name(tmp_path: Path) -> None:
+    """A variable for an address that isn't known says the name; of a model server none has to."""
+    assert flows(found(tmp_path, WAITS, "compose.yaml")) >= {"backend->llm-summary:calls", "backend->models:calls"}
+    assert "backend->mail:calls" not in flows(found(tmp_path, WAITS, "compose.yaml"))
+
+
+def test_khoj_without_accounts(tmp_path: Path) -> None:
+    compose = "services:\n  server: {image: 'ghcr.io/khoj-ai/khoj:1.40', command: '--host=0.0.0.0 --anonymous-mode', ports: ['42110:42110']}\n"
+    one = found(tmp_path, compose, "compose.yaml")
+    assert {w.expectation for w in one.weaknesses if w.state == "fail"} == {"access/published-store-or-server"}
+
+
 def test_speech_is_made_by_models(tmp_path: Path) -> None:
     compose = "services:\n  hear: {image: 'opea/whisper:1.3'}\n  say: {image: 'opea/speecht5:1.3'}\n"
     one = found(tmp_path, compose, "compose.yaml")

@@ -21,6 +21,7 @@ from bastide.discover.model import REST, Place, Resource, State, Value
 from bastide.discover.programs import named
 from bastide.discover.result import Found, FoundFlow
 from bastide.discover.types import LinkRule, Make, Type, fits
+from bastide.discover.waits import is_used
 
 _ADDRESS_NAME = re.compile(
     r"HOST|URL|URI|ENDPOINT|ADDR|SERVER|BROKER|DSN|CONNECTION|SERVICE|BASE|PEERS?\b|NODES?\b", re.IGNORECASE
@@ -34,7 +35,6 @@ _UNCALLED = ("identity", "network", "ops.")
 """Kinds that a variable may name without anything being sent to them."""
 _CHOSEN = ("ai.model.endpoint", "ai.embedder")
 """Kinds of which code has one for each provider, and uses one."""
-_WAITED_FOR = ("data.", "ai.")
 _MEANT = 200
 """References that are followed to find what one of them stands for."""
 
@@ -330,8 +330,7 @@ class _Resolver:
     def _needed(self, piece: Piece) -> None:
         """What a container waits for, where the address may stand in what isn't known: stores and models are waited for by who uses them."""
         env = (leaf for v in piece.resource.find("env") for leaf in v.leaves())
-        if not any(not v.known and (name == REST or _ADDRESS_NAME.search(name)) for name, v in env):
-            return
+        open_ = {name for name, v in env if not v.known and (name == REST or _ADDRESS_NAME.search(name))}
         home = self._home(piece)
         needs = [
             (v, g) for v in piece.resource.find("needs") for g in self._hosts.named(as_text(v) or "", piece.resource)
@@ -340,9 +339,12 @@ class _Resolver:
         # What stands behind something else that it waits for or calls is that one's.
         near = {id(g) for _, g in needs} | met
         behind = {id(b) for a, b, _, _ in self._flows if id(a) in near and a is not home}
-        waited = (*_WAITED_FOR, "app.api") if home.kind == "app.web" else _WAITED_FOR
         for value, target in needs:
-            if target is not home and id(target) not in met | behind and target.kind.startswith(waited):
+            if (
+                target is not home
+                and id(target) not in met | behind
+                and is_used(home.kind, target.kind, as_text(value) or "", open_)
+            ):
                 self._flow(home, target, LinkRule(to="needs"), piece, value.place)
 
     def _referenced(self, piece: Piece, home: Group, path: str, value: Value) -> None:
