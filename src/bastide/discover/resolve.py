@@ -329,6 +329,8 @@ class _Resolver:
 
     def _needed(self, piece: Piece) -> None:
         """What a container waits for, where the address may stand in what isn't known: stores and models are waited for by who uses them."""
+        if not piece.resource.find("needs"):
+            return
         env = (leaf for v in piece.resource.find("env") for leaf in v.leaves())
         open_ = {name for name, v in env if not v.known and (name == REST or _ADDRESS_NAME.search(name))}
         home = self._home(piece)
