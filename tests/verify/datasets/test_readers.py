@@ -162,6 +162,19 @@ def test_links_pipes_and_unknown_formats_are_said(tmp_path: Path, checked: Check
     assert len(checked().unread) == 3
 
 
+def test_names_that_begin_with_a_dot_are_read(tmp_path: Path, checked: Check, write: Write) -> None:
+    """Who loads a folder loads them too; what tools keep beside data isn't data."""
+    folder = write("rows.jsonl", [{"a": 1}]).parent
+    (folder / ".more.jsonl").write_text('{"a": "AKIAIOSFODNN7EXAMPL2"}\n')
+    (folder / ".odd").write_bytes(b"\x00\x01\x02")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "index").write_bytes(b"DIRC\x00")
+    found = checked()
+    assert [Path(f.path).name for f in found.files] == [".more.jsonl", "rows.jsonl"]
+    assert [why for why in found.unread if ".odd" in why]
+    assert not [why for why in found.unread if ".git" in why]
+
+
 SEEDS = {name: writer for name, writer in WRITERS.items() if name not in ("a.jsonl.bz2", "a.jsonl.xz")}
 PICTURES = {
     "a.jpg": pictures.jpeg(),

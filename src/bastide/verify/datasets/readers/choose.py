@@ -59,6 +59,13 @@ class Survey:
     unread: tuple[str, ...]
 
 
+_OF_TOOLS = frozenset({
+    ".git", ".hg", ".svn", ".dvc", ".cache", ".huggingface", ".ipynb_checkpoints", ".DS_Store", ".gitattributes", ".gitignore", ".gitkeep",
+    ".keep", ".dvcignore",
+})  # fmt: skip
+"""Files and folders that are no data. Other names with a dot are: who reads the folder as a data set reads them too."""
+
+
 def survey(paths: Sequence[Path], limits: Limits) -> Survey:
     """Sorts the files at some paths. Raises `UsageError` when there is nothing at one of them."""
     files: dict[Path, DataFile] = {}
@@ -89,7 +96,7 @@ def survey(paths: Sequence[Path], limits: Limits) -> Survey:
 
 
 def _walk(path: Path, trouble: Trouble) -> Iterator[Path]:
-    """The regular files of a folder, in order, or the file itself; links are not followed, hidden ones are left out."""
+    """The regular files of a folder, in order, or the file itself; links are not followed, what tools keep beside data is left out."""
     if not path.is_dir():
         if not stat.S_ISREG(path.stat().st_mode):
             trouble.add(f"{path}: no regular file")
@@ -97,13 +104,13 @@ def _walk(path: Path, trouble: Trouble) -> Iterator[Path]:
         yield path
         return
     for folder, folders, names in os.walk(path, onerror=lambda e: trouble.add(f"{e.filename}: {e.strerror}")):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted(f for f in folders if f not in _OF_TOOLS)
         for linked in (Path(folder) / name for name in folders):
             if linked.is_symlink():
                 trouble.add(f"{linked}: a link or no regular file")
         for name in sorted(names):
             found = Path(folder) / name
-            if name.startswith("."):
+            if name in _OF_TOOLS:
                 continue
             if stat.S_ISREG(found.lstat().st_mode):
                 yield found
